@@ -20,7 +20,7 @@ import threading
 import time
 import types
 import typing
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
@@ -127,17 +127,21 @@ class _Loader(yaml.CSafeLoader):
         return super().construct_mapping(node, deep=deep)
 
 
-@cache
-def _adapter(record: Hashable) -> TypeAdapter[Any]:
-    _forbid_unknown_fields(record)
-    return TypeAdapter(record)
+_adapters: dict[Any, TypeAdapter[Any]] = {}
+
+
+def _adapter(record: Any) -> TypeAdapter[Any]:
+    if record not in _adapters:
+        _forbid_unknown_fields(record)
+        _adapters[record] = TypeAdapter(record)
+    return _adapters[record]
 
 
 def _forbid_unknown_fields(record: Any) -> None:
     """Set pydantic's strictness on plain dataclasses, so that records need not import it."""
     if not is_dataclass(record) or hasattr(record, "__pydantic_config__"):
         return
-    record.__pydantic_config__ = ConfigDict(extra="forbid")
+    setattr(record, "__pydantic_config__", ConfigDict(extra="forbid"))  # noqa: B010
     for hint in typing.get_type_hints(record).values():
         for part in (hint, *typing.get_args(hint)):
             if isinstance(part, type):
