@@ -1,0 +1,190 @@
+"""One measurement run as one self-contained JSON file; standard library only.
+
+A run is written to a temporary name, fsynced and renamed, so a file that is there is whole, also
+after a power cut. Its id is the hash of its content, so merging folders makes no duplicates.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, field, fields
+from pathlib import Path
+from typing import Any, Literal
+
+from costlab.core import BadData
+
+SCHEMA = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setting:
+    """What was rendered: the clip, the sampler and the recipe's name; one expert has no boundary."""
+
+    model: str
+    mode: Literal["t2v", "i2v"]
+    height: int
+    width: int
+    frames: int
+    steps: int
+    guidance: float
+    guidance_2: float | None
+    shift: float
+    boundary: float | None
+    recipe: str
+    batch_size: int = 1
+    num_gpus: int = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Environment:
+    """Where it was rendered; runs whose environments differ are never averaged."""
+
+    gpu: str
+    gpu_name: str
+    gpu_memory_gib: float
+    driver: str
+    cuda: str
+    torch: str
+    diffusers: str
+    transformers: str
+    python: str
+    platform: str
+    costlab: str
+    power_limit_w: float | None = None
+    max_sm_clock_mhz: float | None = None
+    matmul_tflops: float | None = None
+
+    @property
+    def key(self) -> str:
+        """Hash of what must be equal for two runs to be compared as one: card and software."""
+        parts = [self.gpu, self.gpu_name, self.driver, self.cuda, self.torch, self.diffusers]
+        return hashlib.sha256("|".join([*parts, str(self.power_limit_w)]).encode()).hexdigest()[:12]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One stage of the clip, composed to the whole clip's number of steps.
+
+    ``name`` is text_encode, vae_encode, high_noise, low_noise (a single expert is low_noise),
+    vae_decode or other. ``count`` is how many times it runs in a clip (steps for the experts),
+    ``each_s`` the seconds of every reading taken.
+    """
+
+    name: str
+    seconds: float
+    count: int
+    each_s: tuple[float, ...] = ()
+    energy_j: float | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """A finished measurement.
+
+    ``smoke`` runs (CPU or tiny) prove that the path works and never enter a cost. ``method`` says
+    whether ``seconds`` was composed from a few steps or timed as a full clip. ``switches`` maps each
+    switch of the recipe to ``applied``, or to why it was ``not applied``. A clip that ran out of
+    memory has ``fits`` False and no seconds.
+    """
+
+    started_at: str
+    command: str
+    smoke: bool
+    weights: Literal["synthetic", "real"]
+    method: Literal["composed", "full"]
+    setting: Setting
+    environment: Environment
+    fits: bool = True
+    seconds: float | None = None
+    seconds_low: float | None = None
+    seconds_high: float | None = None
+    stages: tuple[Stage, ...] = ()
+    energy_j: float | None = None
+    energy_note: str = ""
+    mean_power_w: float | None = None
+    idle_power_w: float | None = None
+    peak_torch_gib: float | None = None
+    peak_nvml_gib: float | None = None
+    load_s: float | None = None
+    first_clip_s: float | None = None
+    switches: Mapping[str, str] = field(default_factory=dict)
+    flags: tuple[str, ...] = ()
+    spans: tuple[Mapping[str, Any], ...] = ()
+    samples: Mapping[str, Any] = field(default_factory=dict)
+    schema: int = SCHEMA
+
+    @property
+    def id(self) -> str:
+        """The first 16 hexadecimal digits of the content's SHA-256."""
+        return hashlib.sha256(_text(self).encode()).hexdigest()[:16]
+
+
+def _text(run: Run) -> str:
+    return json.dumps(asdict(run), sort_keys=True, separators=(",", ":"))
+
+
+def write(run: Run, folder: Path) -> Path:
+    """Write the run as ``<model>-<gpu>-<id>.json`` and return its path; a run there is left alone."""
+    folder.mkdir(parents=True, exist_ok=True)
+    gpu = run.environment.gpu or "cpu"
+    path = folder / f"{run.setting.model}-{gpu}-{run.id}.json".lower()
+    if path.exists():
+        return path
+    temporary = folder / f".{path.name}.{os.getpid()}.tmp"
+    with open(temporary, "w", encoding="utf-8") as file:
+        file.write(json.dumps({"id": run.id, **asdict(run)}, indent=1, sort_keys=True) + "\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(temporary, path)
+    directory = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(directory)
+    finally:
+        os.close(directory)
+    return path
+
+
+def read(path: Path) -> Run:
+    """Return the run of one file; raises `BadData` where it is no run or its content was changed."""
+    try:
+        loaded = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BadData(path.name, [f"cannot be read: {error}"]) from error
+    if not isinstance(loaded, dict) or loaded.get("schema") != SCHEMA:
+        raise BadData(path.name, [f"not a run record of schema {SCHEMA}"])
+    stated = loaded.pop("id", None)
+    try:
+        run = Run(
+            **{
+                **loaded,
+                "setting": Setting(**loaded["setting"]),
+                "environment": Environment(**loaded["environment"]),
+                "stages": tuple(_stage(stage) for stage in loaded["stages"]),
+                "flags": tuple(loaded["flags"]),
+                "spans": tuple(loaded["spans"]),
+            }
+        )
+    except (KeyError, TypeError) as error:
+        known = ", ".join(item.name for item in fields(Run))
+        raise BadData(path.name, [f"{error}; a run has the fields {known}"]) from error
+    if run.id != stated:
+        raise BadData(path.name, [f"id says {stated}, content hashes to {run.id}: edited by hand?"])
+    return run
+
+
+def _stage(row: Mapping[str, Any]) -> Stage:
+    return Stage(**{**row, "each_s": tuple(row["each_s"])})
+
+
+def read_all(*folders: Path) -> Iterator[Run]:
+    """Yield every run of the folders once, by file name."""
+    seen: set[str] = set()
+    for folder in folders:
+        for path in sorted(folder.glob("*.json")):
+            run = read(path)
+            if run.id not in seen:
+                seen.add(run.id)
+                yield run
