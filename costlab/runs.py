@@ -21,7 +21,7 @@ SCHEMA = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Setting:
-    """What was rendered: the clip, the sampler and the recipe's name; one expert has no boundary."""
+    """What was rendered: the clip, the sampler and the recipe's name."""
 
     model: str
     mode: Literal["t2v", "i2v"]
@@ -85,9 +85,9 @@ class Run:
     """A finished measurement.
 
     ``smoke`` runs (CPU or tiny) prove that the path works and never enter a cost. ``method`` says
-    whether ``seconds`` was composed from a few steps or timed as a full clip. ``switches`` maps each
-    switch of the recipe to ``applied``, or to why it was ``not applied``. A clip that ran out of
-    memory has ``fits`` False and no seconds.
+    whether ``seconds`` was composed from a few steps or timed as a full clip. ``switches`` maps
+    each switch of the recipe to ``applied``, or to why it was ``not applied``. A clip that ran out
+    of memory has ``fits`` False and no seconds.
     """
 
     started_at: str
@@ -127,7 +127,7 @@ def _text(run: Run) -> str:
 
 
 def write(run: Run, folder: Path) -> Path:
-    """Write the run as ``<model>-<gpu>-<id>.json`` and return its path; a run there is left alone."""
+    """Write the run as ``<model>-<gpu>-<id>.json`` and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     gpu = run.environment.gpu or "cpu"
     path = folder / f"{run.setting.model}-{gpu}-{run.id}.json".lower()
@@ -148,7 +148,7 @@ def write(run: Run, folder: Path) -> Path:
 
 
 def read(path: Path) -> Run:
-    """Return the run of one file; raises `BadData` where it is no run or its content was changed."""
+    """Return the run of one file; raises `BadData` where it is no run or was edited."""
     try:
         loaded = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:

@@ -10,7 +10,7 @@ the low-noise expert; with guidance every step runs the transformer twice::
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
 from costlab.core import InvalidArgument, UnknownName
 
@@ -62,7 +62,7 @@ class Architecture:
         return 126_892_531 if self.vae == "2.1" else 704_688_668
 
 
-_A14B = {
+_A14B: dict[str, Any] = {
     "layers": 40, "dim": 5120, "ffn": 13824, "heads": 40, "out_channels": 16, "vae": "2.1",
 }  # fmt: skip
 
