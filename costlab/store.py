@@ -230,11 +230,23 @@ def _book_rows(shelf: Shelf[Any], fingerprint: str) -> list[dict[str, Any]] | No
             rows = _fetch(book, f'SELECT * FROM "{shelf.table}"')
     except duckdb.Error:
         return None
-    hints = typing.get_type_hints(shelf.record)
-    json_columns = [name for name, hint in hints.items() if _sql_type(hint) == "JSON"]
-    for row in rows:
-        row |= {name: json.loads(row[name]) for name in json_columns if row[name] is not None}
-    return rows
+    return (
+        rows if "JSON" not in _shape(shelf.record) else [_decode(shelf.record, row) for row in rows]
+    )
+
+
+def _decode(hint: Any, value: Any) -> Any:
+    """Return a fetched value with the JSON text of its mapping fields read, at any depth."""
+    if value is None:
+        return None
+    if typing.get_origin(hint) in (types.UnionType, typing.Union):
+        hint = next(part for part in typing.get_args(hint) if part is not type(None))
+    if is_dataclass(hint):
+        hints = typing.get_type_hints(hint)
+        return {name: _decode(hints[name], item) for name, item in value.items()}
+    if typing.get_origin(hint) in (tuple, list):
+        return [_decode(typing.get_args(hint)[0], item) for item in value]
+    return json.loads(value) if _sql_type(hint) == "JSON" else value
 
 
 def _fetch(

@@ -1,0 +1,206 @@
+"""Traffic mixes: who wants which clips, how many, and when in the day and the week."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, fields
+from decimal import Decimal
+from pathlib import Path
+from typing import Any, Literal
+
+from costlab import store
+from costlab.core import BadData, ClipRequest, CostlabError, InvalidArgument, UnknownName
+
+HOURS_PER_DAY = 24
+DAYS_PER_WEEK = 7
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Segment:
+    """One kind of wanted clip and its share of all wanted clips.
+
+    ``acceptance`` is the share of delivered clips that the user keeps, ``max_tries`` how often one
+    clip is attempted before it is given up (None: until it is accepted). ``batch`` clips may wait
+    for a quiet hour.
+    """
+
+    name: str
+    share: float
+    seconds: Decimal
+    stage: Literal["preview", "final"] = "final"
+    tier: str = "standard"
+    quality: Literal["standard", "premium"] = "standard"
+    mode: Literal["t2v", "i2v"] = "t2v"
+    resolution: str = "720p"
+    audio: bool = False
+    aspect: str = "16:9"
+    batch: bool = False
+    acceptance: float = 1.0
+    max_tries: int | None = None
+    tenant: str = ""
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.share <= 1:
+            raise InvalidArgument(f"segment {self.name}: share must be in [0, 1], got {self.share}")
+        if not 0 < self.acceptance <= 1:
+            raise InvalidArgument(
+                f"segment {self.name}: acceptance must be in (0, 1], got {self.acceptance}"
+            )
+        if self.max_tries is not None and self.max_tries < 1:
+            raise InvalidArgument(
+                f"segment {self.name}: max_tries must be at least 1, got {self.max_tries}"
+            )
+        try:
+            self.request()
+        except CostlabError as error:
+            raise InvalidArgument(f"segment {self.name}: {error}") from error
+
+    def request(self) -> ClipRequest:
+        """Return the clip that one attempt asks for."""
+        return ClipRequest(
+            seconds=self.seconds,
+            resolution=self.resolution,
+            mode=self.mode,
+            audio=self.audio,
+            aspect=self.aspect,
+            quality=self.quality,
+        )
+
+    def features(self) -> dict[str, Any]:
+        """Return what a policy may look at, by the names its rules use."""
+        hidden = {"share", "acceptance", "max_tries", "note"}
+        named = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {key: value for key, value in named.items() if key not in hidden} | {
+            "segment": self.name
+        }
+
+
+FEATURES = frozenset(
+    {item.name for item in fields(Segment)} - {"share", "acceptance", "max_tries", "note"}
+    | {"segment"}
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrafficMix:
+    """Segments whose shares sum to one, the clips wanted in a month, and their shape over time.
+
+    ``hourly`` has 24 and ``weekly`` (from Monday) 7 relative weights.
+    """
+
+    id: str
+    title: str
+    clips_per_month: float
+    segments: tuple[Segment, ...]
+    hourly: tuple[float, ...] = (1.0,) * HOURS_PER_DAY
+    weekly: tuple[float, ...] = (1.0,) * DAYS_PER_WEEK
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        problems = []
+        if not (math.isfinite(self.clips_per_month) and self.clips_per_month >= 0):
+            problems.append(f"clips_per_month must not be negative, found {self.clips_per_month}")
+        names = [segment.name for segment in self.segments]
+        problems += [f"segment {name!r} appears twice" for name in _repeated(names)]
+        total = math.fsum(segment.share for segment in self.segments)
+        if abs(total - 1) > 1e-9:
+            listed = ", ".join(f"{segment.name} {segment.share:g}" for segment in self.segments)
+            problems.append(f"segments: shares must sum to 1, found {total:g} ({listed})")
+        for name, length in (("hourly", HOURS_PER_DAY), ("weekly", DAYS_PER_WEEK)):
+            weights = getattr(self, name)
+            if len(weights) != length:
+                problems.append(f"{name}: expected {length} weights, found {len(weights)}")
+            elif min(weights) < 0 or not math.fsum(weights) > 0:
+                problems.append(f"{name}: weights must not be negative nor all zero")
+        if problems:
+            raise BadData(f"mix {self.id}", problems)
+
+    @property
+    def peak_factor(self) -> float:
+        """Arrivals in the busiest hour of the week over the week's mean hour.
+
+        >>> mix = TrafficMix(id="m", title="", clips_per_month=1, hourly=(2.0,) + (1.0,) * 23,
+        ...     segments=(Segment(name="a", share=1, seconds=Decimal(5)),))
+        >>> round(mix.peak_factor, 2)
+        1.92
+        """
+        day = max(self.hourly) / (math.fsum(self.hourly) / HOURS_PER_DAY)
+        week = max(self.weekly) / (math.fsum(self.weekly) / DAYS_PER_WEEK)
+        return day * week
+
+
+def _repeated(names: Iterable[str]) -> list[str]:
+    return sorted(name for name, count in Counter(names).items() if count > 1)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempts:
+    """What it takes to serve one wanted clip: expected attempts, and the share ever accepted."""
+
+    per_wanted: float
+    accepted_share: float
+    per_accepted: float
+    billed_share: float
+
+
+def attempts(
+    *, failure: float, acceptance: float, max_tries: int | None, failures_billed: bool
+) -> Attempts:
+    """Return the attempts of one wanted clip, retried until accepted or ``max_tries`` is reached.
+
+    p = (1 − failure) · acceptance; without a limit attempts are 1/p, with at most k tries
+    (1 − (1 − p)^k)/p, of which 1 − (1 − p)^k end accepted. ``billed_share`` is the billed share of
+    attempts: (1 − failure) + failure · b, b = 1 where failed attempts are billed.
+
+    >>> attempts(failure=0.0, acceptance=0.5, max_tries=2, failures_billed=False)
+    Attempts(per_wanted=1.5, accepted_share=0.75, per_accepted=2.0, billed_share=1.0)
+    """
+    if not 0 <= failure < 1:
+        raise InvalidArgument(f"failure share must be in [0, 1), got {failure}")
+    p = (1 - failure) * acceptance
+    accepted = 1.0 if max_tries is None else 1 - (1 - p) ** max_tries
+    return Attempts(
+        per_wanted=accepted / p,
+        accepted_share=accepted,
+        per_accepted=1 / p,
+        billed_share=(1 - failure) + failure * failures_billed,
+    )
+
+
+def _mix_file(path: Path) -> list[dict[str, Any]]:
+    loaded = store.load_yaml(path.read_text(encoding="utf-8"), path.name)
+    if not isinstance(loaded, dict):
+        raise BadData(path.name, ["expected one mix: a mapping with id, title, segments, …"])
+    return [loaded]
+
+
+MIXES = store.Shelf(table="mixes", record=TrafficMix, pattern="traffic/*.yaml", parse=_mix_file)
+
+
+def mixes() -> dict[str, TrafficMix]:
+    """Return every mix by id: the shipped ones, and on top of them the user's own."""
+    shipped = {mix.id: mix for mix in store.records(MIXES)}
+    return shipped | {name: parse_mix(entry.body) for name, entry in store.entries("mix").items()}
+
+
+def mix(mix_id: str) -> TrafficMix:
+    """Return one mix; raises `UnknownName`."""
+    known = mixes()
+    if mix_id not in known:
+        raise UnknownName.among("traffic mix", mix_id, known)
+    return known[mix_id]
+
+
+def parse_mix(body: dict[str, Any], where: str = "mix") -> TrafficMix:
+    """Return a mix from plain data; raises `BadData` listing every problem."""
+    return store.parse([body], TrafficMix, where)[0]
+
+
+def save_mix(body: dict[str, Any], *, who: str = "", why: str = "") -> TrafficMix:
+    """Check a mix and keep it in the user's store."""
+    checked = parse_mix(body)
+    store.add_entry("mix", checked.id, body, who=who, why=why)
+    return checked
