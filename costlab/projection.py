@@ -1,0 +1,905 @@
+"""A scenario becomes a bill: per-clip cost by route, the split, the fleet and the month.
+
+    mix × policy ─▶ each segment's route ─▶ attempts a month ─▶ API lines
+                                         └▶ slots for the busiest hour ─▶ fleet lines
+                                                                           └▶ month, blended cost
+
+Two bases stand side by side. *Usage* is what busy seconds cost; *allocation* is everything that
+the fleet costs in the month, idle hours included, and is what the total is made of.
+"""
+
+from __future__ import annotations
+
+import calendar
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields, replace
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from costlab import capacity, catalog, performance, routing, store, traffic
+from costlab.core import (
+    BadData,
+    Basis,
+    CostlabError,
+    Figure,
+    InvalidArgument,
+    LineItem,
+    Range,
+    UnknownName,
+    apportion,
+    micro_usd,
+    plain,
+    usd,
+)
+from costlab.unitcost import (
+    SECONDS_PER_HOUR,
+    Deployment,
+    Refusal,
+    UnitCost,
+    every_route,
+    hourly_price,
+)
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What to project: a mix under a policy on a day, with the deployments and APIs at hand.
+
+    ``apis`` are the API models that a ``cheapest`` policy may choose from; rules may name others.
+    ``clips_per_month`` replaces the mix's. ``p95_wait_s`` is the promise: 95 % of interactive
+    requests of the week's busiest hour wait no longer for a free slot. ``batch_utilisation`` is how
+    full the fleet may run, over the month, with batch work filled in.
+    """
+
+    id: str
+    title: str
+    date: date
+    mix: str
+    policy: str
+    deployments: tuple[Deployment, ...] = ()
+    apis: tuple[str, ...] = ()
+    clips_per_month: float | None = None
+    p95_wait_s: float = 60.0
+    batch_utilisation: float = 0.95
+    api_failure_share: float = 0.0
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.clips_per_month is not None and not (
+            math.isfinite(self.clips_per_month) and self.clips_per_month >= 0
+        ):
+            problems.append(f"clips_per_month must not be negative, found {self.clips_per_month}")
+        if not self.p95_wait_s > 0:
+            problems.append(f"p95_wait_s must be greater than 0, found {self.p95_wait_s}")
+        if not 0 < self.batch_utilisation <= 1:
+            problems.append(f"batch_utilisation must be in (0, 1], found {self.batch_utilisation}")
+        if not 0 <= self.api_failure_share < 1:
+            problems.append(f"api_failure_share must be in [0, 1), found {self.api_failure_share}")
+        if not self.deployments and not self.apis:
+            problems.append("deployments, apis: a scenario needs at least one route")
+        if problems:
+            raise BadData(f"scenario {self.id}", problems)
+
+
+def check(scenario: Scenario) -> None:
+    """Raise `BadData` naming every mix, policy, model, GPU or offer the scenario gets wrong."""
+    problems: list[str] = []
+
+    def attempt(place: str, look_up: Any, *arguments: Any, **named: Any) -> None:
+        try:
+            look_up(*arguments, **named)
+        except CostlabError as error:
+            problems.append(f"{place}: {error}")
+
+    attempt("mix", traffic.mix, scenario.mix)
+    attempt("policy", routing.policy, scenario.policy)
+    for number, deployment in enumerate(scenario.deployments, 1):
+        place = f"deployments[{number}]"
+        attempt(f"{place}.model", _self_hosted_model, deployment.model)
+        attempt(f"{place}.gpu", performance.gpu, deployment.gpu)
+        attempt(f"{place}.offer", _offer_for, deployment, scenario.date)
+    for number, api in enumerate(scenario.apis, 1):
+        attempt(f"apis[{number}]", _api_model, api)
+    if not problems:
+        names = [deployment.route for deployment in scenario.deployments]
+        problems += [
+            f"deployments: {name} appears twice" for name in {*names} if names.count(name) > 1
+        ]
+        attempt("policy", _policy_routes, scenario)
+    if problems:
+        raise BadData(f"scenario {scenario.id}", problems)
+
+
+def _self_hosted_model(name: str) -> None:
+    if catalog.model(name).kind != "self_hosted":
+        raise InvalidArgument(f"{name} is an API model; a deployment needs a Wan model")
+
+
+def _api_model(name: str) -> None:
+    if catalog.model(name).kind != "api":
+        raise InvalidArgument(f"{name} is self-hosted; name it under deployments instead")
+
+
+def _offer_for(deployment: Deployment, as_of: date) -> None:
+    offer = catalog.offer(deployment.offer, as_of=as_of)
+    if offer.gpu != performance.gpu(deployment.gpu).id:
+        raise InvalidArgument(f"{offer.id} rents {offer.gpu}, the deployment says {deployment.gpu}")
+
+
+def _policy_routes(scenario: Scenario) -> None:
+    deployed = {deployment.model_id for deployment in scenario.deployments}
+    for rule in routing.policy(scenario.policy).rules:
+        model = catalog.model(rule.route)
+        if model.kind == "self_hosted" and model.id not in deployed:
+            raise InvalidArgument(
+                f"rule '{rule.words}' needs a deployment of {model.id}; "
+                f"the scenario deploys {', '.join(sorted(deployed)) or 'none'}"
+            )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SegmentResult:
+    """Where one segment goes and what it takes.
+
+    ``reason`` says why it is not served; ``fix`` is then the cheapest route that could.
+    ``attempts`` and ``accepted`` are per month. Costs are figures in USD; ``per_accepted`` is on
+    the allocation basis, ``usage_per_accepted`` on the usage basis.
+    """
+
+    segment: traffic.Segment
+    wanted: float
+    route: str | None
+    model: str | None
+    reason: str
+    unit: UnitCost | None
+    attempts: float
+    accepted: float
+    usd_per_month: Figure | None
+    per_accepted: Figure | None
+    usage_per_accepted: Figure | None
+    fix: UnitCost | None
+    options: tuple[UnitCost, ...]
+    refusals: tuple[Refusal, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PoolResult:
+    """The GPUs of one deployment: slots for the promise, how busy they are, what they cost."""
+
+    deployment: Deployment
+    route: str
+    slots: Figure
+    gpus: Figure
+    price: Figure
+    usd_per_month: Figure
+    utilisation: Figure
+    peak_utilisation: Figure
+    p95_wait_s: Figure | None
+    clips_per_gpu_hour: Figure
+    sold_clips_per_gpu_hour: Figure
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Projection:
+    """The answer to a scenario. ``bill`` sums to ``usd_per_month`` to the micro-dollar."""
+
+    scenario: Scenario
+    mix: traffic.TrafficMix
+    policy: routing.Policy
+    hours: int
+    segments: tuple[SegmentResult, ...]
+    pools: tuple[PoolResult, ...]
+    bill: tuple[LineItem, ...]
+    summary: Mapping[str, Figure]
+    split: Mapping[str, float]
+    warnings: tuple[str, ...]
+
+    def figures(self) -> dict[str, Figure]:
+        """Return every figure by its path: ``summary/…``, ``segment/<name>/…``, ``pool/<route>/…``."""
+        found = {f"summary/{name}": figure for name, figure in self.summary.items()}
+        for result in self.segments:
+            for item in fields(SegmentResult):
+                value = getattr(result, item.name)
+                if isinstance(value, Figure):
+                    found[f"segment/{result.segment.name}/{item.name}"] = value
+            for option in result.options:
+                found[f"segment/{result.segment.name}/option/{option.route}"] = option.usd
+        for pool in self.pools:
+            for item in fields(PoolResult):
+                value = getattr(pool, item.name)
+                if isinstance(value, Figure):
+                    found[f"pool/{pool.route}/{item.name}"] = value
+        return found
+
+    def frame(self) -> pd.DataFrame:
+        """Return one tidy row per figure.
+
+        Columns: scenario, section, item, quantity, value, unit, basis, low, high, weakest_input,
+        formula, hash.
+        """
+        import pandas as pd
+
+        rows = []
+        for path, figure in self.figures().items():
+            section, *middle, quantity = path.split("/")
+            rows.append(
+                {
+                    "scenario": self.scenario.id,
+                    "section": section,
+                    "item": "/".join(middle),
+                    "quantity": quantity,
+                    "value": float(figure.value),
+                    "unit": figure.unit,
+                    "basis": figure.basis.value,
+                    "low": figure.range.low if figure.range else None,
+                    "high": figure.range.high if figure.range else None,
+                    "weakest_input": figure.weakest_input.name,
+                    "formula": figure.formula,
+                    "hash": figure.content_hash[:16],
+                }
+            )
+        return pd.DataFrame(rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return the stable JSON shape that ``costlab project --json`` prints (docs/json.md)."""
+        return {
+            "scenario": plain(self.scenario),
+            "mix": {"id": self.mix.id, "title": self.mix.title},
+            "policy": {"id": self.policy.id, "title": self.policy.title},
+            "hours": self.hours,
+            "summary": {name: _brief(figure) for name, figure in self.summary.items()},
+            "split": plain(self.split),
+            "segments": [_segment_dict(result) for result in self.segments],
+            "pools": [
+                {"route": pool.route}
+                | {
+                    item.name: _brief(getattr(pool, item.name))
+                    for item in fields(PoolResult)
+                    if isinstance(getattr(pool, item.name), Figure)
+                }
+                for pool in self.pools
+            ],
+            "bill": [plain(line) | {"usd": format(usd(line.micro_usd), "f")} for line in self.bill],
+            "warnings": list(self.warnings),
+        }
+
+
+def _brief(figure: Figure | None) -> dict[str, Any] | None:
+    if figure is None:
+        return None
+    return plain(
+        {
+            "value": figure.value,
+            "unit": figure.unit,
+            "basis": figure.basis.value,
+            "low": figure.range.low if figure.range else None,
+            "high": figure.range.high if figure.range else None,
+            "weakest_input": figure.weakest_input.name,
+        }
+    )  # type: ignore[no-any-return]
+
+
+def _segment_dict(result: SegmentResult) -> dict[str, Any]:
+    return {
+        "segment": result.segment.name,
+        "share": result.segment.share,
+        "wanted_per_month": plain(result.wanted),
+        "route": result.route,
+        "served": not result.reason,
+        "reason": result.reason,
+        "attempts_per_month": plain(result.attempts),
+        "accepted_per_month": plain(result.accepted),
+        "usd_per_attempt": _brief(result.unit.usd) if result.unit else None,
+        "usd_per_month": _brief(result.usd_per_month),
+        "usd_per_accepted_clip": _brief(result.per_accepted),
+        "usage_usd_per_accepted_clip": _brief(result.usage_per_accepted),
+        "options": [
+            {"route": option.route, "kind": option.kind, "usd_per_attempt": _brief(option.usd)}
+            for option in result.options
+        ],
+        "refusals": [
+            {"route": refusal.route, "reason": refusal.reason} for refusal in result.refusals
+        ],
+        "fix": {"route": result.fix.route, "usd_per_attempt": _brief(result.fix.usd)}
+        if result.fix
+        else None,
+    }
+
+
+# ── The arithmetic ────────────────────────────────────────────────────────────────────────────
+
+
+def project(scenario: Scenario) -> Projection:
+    """Return the projection of a scenario; raises `BadData` where the scenario breaks its rules."""
+    check(scenario)
+    mix, policy = traffic.mix(scenario.mix), routing.policy(scenario.policy)
+    hours = 24 * calendar.monthrange(scenario.date.year, scenario.date.month)[1]
+    wanted = Figure.entered(
+        "clips wanted a month",
+        mix.clips_per_month if scenario.clips_per_month is None else scenario.clips_per_month,
+        "clips/month",
+        ref=f"mix:{mix.id}" if scenario.clips_per_month is None else f"scenario:{scenario.id}",
+    )
+    demands = [_demand(scenario, policy, segment, wanted) for segment in mix.segments]
+    pools = [
+        _Pool.sized(scenario, deployment, [d for d in demands if d.route == deployment.route],
+                    hours, mix.peak_factor)
+        for deployment in scenario.deployments
+        if any(d.route == deployment.route for d in demands)
+    ]  # fmt: skip
+    results = tuple(_segment_result(demand, pools) for demand in demands)
+    bill = tuple(d.api_line for d in demands if d.api_line) + tuple(pool.line for pool in pools)
+    return Projection(
+        scenario=scenario,
+        mix=mix,
+        policy=policy,
+        hours=hours,
+        segments=results,
+        pools=tuple(pool.result for pool in pools),
+        bill=bill,
+        summary=_summary(results, pools, bill, wanted, hours),
+        split=_split(results),
+        warnings=_warnings(scenario, policy, mix, results),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Demand:
+    """A segment on its way: its route, and the attempts that the route will see in a month."""
+
+    segment: traffic.Segment
+    wanted: float
+    route: str | None
+    model: str | None
+    reason: str
+    unit: UnitCost | None
+    attempts: Figure | None
+    accepted: Figure | None
+    billed: Figure | None
+    api_line: LineItem | None
+    options: tuple[UnitCost, ...]
+    refusals: tuple[Refusal, ...]
+
+
+def _demand(
+    scenario: Scenario, policy: routing.Policy, segment: traffic.Segment, volume: Figure
+) -> _Demand:
+    apis = dict.fromkeys(catalog.model(name).id for name in scenario.apis)
+    for rule in policy.rules:
+        model = catalog.model(rule.route)
+        if model.kind == "api":
+            apis[model.id] = None
+    options, refusals = every_route(segment.request(), scenario.deployments, apis, scenario.date)
+    open_to_policy = {
+        option.route: float(option.usd.value)
+        for option in options
+        if policy.among in ("all", option.kind)
+    }
+    target = routing.decide(policy, segment, open_to_policy)
+    model_id = None
+    unit = None
+    if policy.kind == "cheapest":
+        unit = next((option for option in options if option.route == target), None)
+    elif target is not None:
+        model_id = catalog.model(target).id
+        unit = next((option for option in options if option.model == model_id), None)
+    wanted = float(volume.value) * segment.share
+    shared: dict[str, Any] = {
+        "segment": segment,
+        "wanted": wanted,
+        "options": options,
+        "refusals": refusals,
+    }
+    if unit is None:
+        reason = "no route of this scenario can make it"
+        if target is not None:
+            reason = next((r.reason for r in refusals if r.model == model_id), reason)
+        elif policy.kind == "rules":
+            reason = "no rule of the policy matches it"
+        return _Demand(
+            **shared, route=model_id, model=model_id, reason=reason, unit=None, attempts=None,
+            accepted=None, billed=None, api_line=None,
+        )  # fmt: skip
+    return _Demand(
+        **shared, route=unit.route, model=unit.model, reason="", unit=unit,
+        **_volumes(scenario, segment, unit, volume),
+    )  # fmt: skip
+
+
+def _volumes(
+    scenario: Scenario, segment: traffic.Segment, unit: UnitCost, volume: Figure
+) -> dict[str, Any]:
+    failure = scenario.api_failure_share
+    if unit.kind == "self_hosted":
+        failure = next(d.failure_share for d in scenario.deployments if d.route == unit.route)
+    tries = traffic.attempts(
+        failure=failure,
+        acceptance=segment.acceptance,
+        max_tries=segment.max_tries,
+        failures_billed=unit.failures_billed,
+    )
+    share = Figure.entered(f"share of '{segment.name}'", segment.share, "", ref="mix")
+    kept = Figure.entered("share of delivered clips kept", segment.acceptance, "", ref="mix")
+    failed = Figure.entered("share of attempts that fail", failure, "", ref="scenario")
+    limit = "until accepted" if segment.max_tries is None else f"at most {segment.max_tries} tries"
+    wanted = float(volume.value) * segment.share
+    attempts = Figure.derived(
+        "attempts a month",
+        wanted * tries.per_wanted,
+        "attempts/month",
+        f"clips wanted × share × expected attempts ({limit}, p = (1 − failed) × kept)",
+        (volume, share, kept, failed),
+    )
+    accepted = Figure.derived(
+        "accepted clips a month",
+        wanted * tries.accepted_share,
+        "clips/month",
+        f"clips wanted × share × share ever accepted ({limit})",
+        (volume, share, kept, failed),
+    )
+    billed = Figure.derived(
+        "billed attempts a month",
+        float(attempts.value) * tries.billed_share,
+        "attempts/month",
+        "attempts × ((1 − failed) + failed × 1)"
+        if unit.failures_billed
+        else "attempts × (1 − failed): failed attempts are not billed",
+        (attempts, failed),
+    )
+    line = None
+    if unit.kind == "api":
+        line = LineItem.of(
+            f"{unit.route}: {segment.name}",
+            Decimal(f"{float(billed.value):.6f}"),
+            "attempt",
+            Decimal(unit.usd.value),
+            formula="billed attempts × USD per attempt",
+            price_ref=unit.lines[0].price_ref if unit.lines else "",
+            sources=unit.lines[0].sources if unit.lines else (),
+        )
+    return {"attempts": attempts, "accepted": accepted, "billed": billed, "api_line": line}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Pool:
+    """A sized pool: its result for people, its bill line, and each segment's part of that line."""
+
+    result: PoolResult
+    line: LineItem
+    usd_range: Range
+    busy_slot_hours: float
+    segment_usd: Mapping[str, Figure]
+    segment_usage: Mapping[str, Figure]
+
+    @classmethod
+    def sized(
+        cls,
+        scenario: Scenario,
+        deployment: Deployment,
+        demands: Sequence[_Demand],
+        hours: int,
+        peak_factor: float,
+    ) -> _Pool:
+        loads = [_Load.of(demand) for demand in demands]
+        count, busy = _slots(loads, hours, peak_factor, scenario)
+        low, _ = _slots([load.at("low") for load in loads], hours, peak_factor, scenario)
+        high, _ = _slots([load.at("high") for load in loads], hours, peak_factor, scenario)
+        g = deployment.gpus_per_clip
+        price = hourly_price(deployment, scenario.date)
+        rate = Decimal(price.value)
+        line = LineItem.of(
+            f"{deployment.route}: {count * g} GPUs all month",
+            Decimal(count * g * hours),
+            "GPU-hour",
+            rate,
+            formula=f"{count} slots × {g} GPUs × {hours} h",
+            price_ref=price.ref,
+            sources=(price.source,) if price.source else (),
+        )
+        usd_range = Range(low=float(low * g * hours * rate), high=float(high * g * hours * rate))
+        inputs = [part for load in loads for part in (load.attempts, load.slot)]
+        promise = Figure.entered("promised p95 wait", scenario.p95_wait_s, "s", ref="scenario")
+        slots = Figure.derived(
+            "slots",
+            count,
+            "slots",
+            "fewest slots whose p95 wait in the week's busiest hour keeps the promise (M/G/c; "
+            "M/D/c where all clips are alike), and that carry the batch work of the month",
+            (*inputs, promise),
+            range=Range(low=low, high=high),
+            basis=Basis.ESTIMATED,
+        )
+        gpus = Figure.derived(
+            "GPUs",
+            count * g,
+            "GPUs",
+            f"slots × {g}",
+            (slots,),
+            range=slots.range.scaled(g),  # type: ignore[union-attr]
+        )
+        month = Figure.derived(
+            "GPU rent a month",
+            usd(line.micro_usd),
+            "USD/month",
+            f"GPUs × {hours} h × USD per GPU-hour, paid around the clock",
+            (gpus, price),
+            range=usd_range,
+        )
+        attempts = math.fsum(load.per_month for load in loads)
+        parts = _split_micro(line.micro_usd, [load.busy_s for load in loads])
+        return cls(
+            result=PoolResult(
+                deployment=deployment,
+                route=deployment.route,
+                slots=slots,
+                gpus=gpus,
+                price=price,
+                usd_per_month=month,
+                utilisation=_derived_share(
+                    "utilisation over the month", busy / (count * hours), inputs, slots
+                ),
+                peak_utilisation=_derived_share(
+                    "utilisation in the busiest hour",
+                    _peak_erlangs(loads, hours, peak_factor) / count,
+                    inputs,
+                    slots,
+                ),
+                p95_wait_s=_p95(loads, hours, peak_factor, count, slots),
+                clips_per_gpu_hour=Figure.derived(
+                    "clips per GPU-hour at full load",
+                    attempts / (busy * g),
+                    "clips/GPU-hour",
+                    "attempts / busy GPU-hours",
+                    inputs,
+                ),
+                sold_clips_per_gpu_hour=Figure.derived(
+                    "accepted clips per paid GPU-hour",
+                    math.fsum(load.accepted for load in loads) / (count * g * hours),
+                    "clips/GPU-hour",
+                    "accepted clips / paid GPU-hours",
+                    (*inputs, gpus),
+                ),
+            ),
+            line=line,
+            usd_range=usd_range,
+            busy_slot_hours=busy,
+            segment_usd={
+                load.name: Figure.derived(
+                    "rent of this segment's part",
+                    usd(part),
+                    "USD/month",
+                    "GPU rent a month × this segment's share of busy seconds",
+                    (month, load.attempts, load.slot),
+                    range=usd_range.scaled(part / line.micro_usd),
+                )
+                for load, part in zip(loads, parts, strict=True)
+            },
+            segment_usage={load.name: load.usage for load in loads},
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """What a segment asks of a pool: attempts a month, each holding a slot for ``slot_s``."""
+
+    name: str
+    per_month: float
+    slot_s: float
+    batch: bool
+    accepted: float
+    attempts: Figure
+    slot: Figure
+    usage: Figure
+
+    @classmethod
+    def of(cls, demand: _Demand) -> _Load:
+        unit, attempts, slot = demand.unit, demand.attempts, demand.unit and demand.unit.slot_s
+        assert unit and attempts and slot and demand.accepted
+        per_month, per_attempt = float(attempts.value), float(unit.usd.value)
+        usage = Figure.derived(
+            "busy seconds of this segment",
+            usd(micro_usd(Decimal(f"{per_month:.6f}") * Decimal(unit.usd.value))),
+            "USD/month",
+            "attempts × usage cost of one attempt",
+            (attempts, unit.usd),
+            range=unit.usd.range and unit.usd.range.scaled(per_month),
+        )
+        assert per_attempt >= 0
+        return cls(
+            name=demand.segment.name,
+            per_month=per_month,
+            slot_s=float(slot.value),
+            batch=demand.segment.batch,
+            accepted=float(demand.accepted.value),
+            attempts=attempts,
+            slot=slot,
+            usage=usage,
+        )
+
+    @property
+    def busy_s(self) -> float:
+        return self.per_month * self.slot_s
+
+    def at(self, end: str) -> _Load:
+        """Return the load with the slot seconds at one end of their interval."""
+        interval = self.slot.range
+        return replace(self, slot_s=getattr(interval, end)) if interval else self
+
+
+def _peak_rate(
+    loads: Sequence[_Load], hours: int, peak_factor: float
+) -> tuple[float, float, float]:
+    """Return arrivals per second, mean slot seconds and their scv in the busiest hour."""
+    waiting = [load for load in loads if not load.batch and load.per_month > 0]
+    per_s = [load.per_month * peak_factor / (hours * SECONDS_PER_HOUR) for load in waiting]
+    total = math.fsum(per_s)
+    if not total:
+        return 0.0, 0.0, 0.0
+    mean = math.fsum(r * load.slot_s for r, load in zip(per_s, waiting, strict=True)) / total
+    second = math.fsum(r * load.slot_s**2 for r, load in zip(per_s, waiting, strict=True)) / total
+    return total, mean, max(second / mean**2 - 1, 0.0)
+
+
+def _peak_erlangs(loads: Sequence[_Load], hours: int, peak_factor: float) -> float:
+    rate, mean, _ = _peak_rate(loads, hours, peak_factor)
+    return rate * mean
+
+
+def _slots(
+    loads: Sequence[_Load], hours: int, peak_factor: float, scenario: Scenario
+) -> tuple[int, float]:
+    """Return the slots that keep the promise and carry the batch work, and busy slot-hours."""
+    busy_hours = math.fsum(load.busy_s for load in loads) / SECONDS_PER_HOUR
+    rate, mean, scv = _peak_rate(loads, hours, peak_factor)
+    interactive = (
+        capacity.servers_needed(
+            arrivals_per_s=rate, service_s=mean, scv=scv, p95_wait_s=scenario.p95_wait_s
+        )
+        if rate
+        else 0
+    )
+    return max(
+        interactive, math.ceil(busy_hours / hours / scenario.batch_utilisation), 1
+    ), busy_hours
+
+
+def _p95(
+    loads: Sequence[_Load], hours: int, peak_factor: float, servers: int, slots: Figure
+) -> Figure | None:
+    rate, mean, scv = _peak_rate(loads, hours, peak_factor)
+    if not rate:
+        return None
+    wait = capacity.wait(arrivals_per_s=rate, service_s=mean, servers=servers, scv=scv)
+    return Figure.derived(
+        "p95 wait in the busiest hour",
+        wait.p95_wait_s,
+        "s",
+        "M/G/c queue of the busiest hour at these slots",
+        (slots,),
+    )
+
+
+def _derived_share(name: str, value: float, inputs: Sequence[Figure], slots: Figure) -> Figure:
+    return Figure.derived(name, value, "", "busy slot-hours / paid slot-hours", (*inputs, slots))
+
+
+def _split_micro(total: int, weights: Sequence[float]) -> list[int]:
+    return apportion(total, weights) if any(weights) else [0] * len(weights)
+
+
+def _segment_result(demand: _Demand, pools: Sequence[_Pool]) -> SegmentResult:
+    month = usage = None
+    if demand.api_line and demand.billed and demand.unit:
+        month = usage = Figure.derived(
+            "bill of this segment",
+            usd(demand.api_line.micro_usd),
+            "USD/month",
+            "billed attempts × USD per attempt",
+            (demand.billed, demand.unit.usd),
+        )
+    elif demand.unit:
+        pool = next((pool for pool in pools if pool.result.route == demand.route), None)
+        if pool:
+            month = pool.segment_usd[demand.segment.name]
+            usage = pool.segment_usage[demand.segment.name]
+    return SegmentResult(
+        segment=demand.segment,
+        wanted=demand.wanted,
+        route=demand.route,
+        model=demand.model,
+        reason=demand.reason,
+        unit=demand.unit,
+        attempts=float(demand.attempts.value) if demand.attempts else 0.0,
+        accepted=float(demand.accepted.value) if demand.accepted else 0.0,
+        usd_per_month=month,
+        per_accepted=_per_clip(month, demand.accepted, "allocation basis"),
+        usage_per_accepted=_per_clip(usage, demand.accepted, "usage basis"),
+        fix=demand.options[0] if demand.reason and demand.options else None,
+        options=demand.options,
+        refusals=demand.refusals,
+    )
+
+
+def _per_clip(month: Figure | None, accepted: Figure | None, basis: str) -> Figure | None:
+    if month is None or accepted is None or not accepted.value:
+        return None
+    return Figure.derived(
+        f"cost of an accepted clip, {basis}",
+        float(month.value) / float(accepted.value),
+        "USD/clip",
+        "USD a month / accepted clips a month",
+        (month, accepted),
+        range=month.range and month.range.scaled(1 / float(accepted.value)),
+    )
+
+
+def _summary(
+    results: Sequence[SegmentResult],
+    pools: Sequence[_Pool],
+    bill: Sequence[LineItem],
+    wanted: Figure,
+    hours: int,
+) -> dict[str, Figure]:
+    served = [result for result in results if result.usd_per_month]
+    months = [result.usd_per_month for result in served if result.usd_per_month]
+    total = usd(sum(line.micro_usd for line in bill))
+    fixed = float(total) - math.fsum(float(pool.result.usd_per_month.value) for pool in pools)
+    interval = Range(
+        low=fixed + math.fsum(pool.usd_range.low for pool in pools),
+        high=fixed + math.fsum(pool.usd_range.high for pool in pools),
+    ) if pools else None  # fmt: skip
+    month = Figure.derived(
+        "bill a month",
+        total,
+        "USD/month",
+        "sum of the API lines and the GPU rent (allocation basis); the interval takes every "
+        "deployment's seconds low, or high, together",
+        months,
+        range=interval,
+    )
+    accepted_total = math.fsum(result.accepted for result in results)
+    accepted = Figure.derived(
+        "accepted clips a month",
+        accepted_total,
+        "clips/month",
+        "sum over served segments",
+        [part for result in served for part in (result.per_accepted,) if part] or [wanted],
+    )
+    summary = {"usd_per_month": month, "accepted_clips_per_month": accepted}
+    blended = _per_clip(month, accepted, "allocation basis")
+    if blended:
+        summary["usd_per_accepted_clip"] = blended
+        usages = [r.usage_per_accepted for r in served if r.usage_per_accepted]
+        summary["usage_usd_per_accepted_clip"] = Figure.derived(
+            "cost of an accepted clip, usage basis",
+            math.fsum(float(r.usage_per_accepted.value) * r.accepted for r in served
+                      if r.usage_per_accepted) / accepted_total,
+            "USD/clip",
+            "API bills and busy GPU seconds / accepted clips",
+            usages,
+        )  # fmt: skip
+    shares = {
+        "served_share": ("share of wanted clips with a route that can make them", True),
+        "unserved_share": ("share of wanted clips whose route cannot make them", False),
+    }
+    for name, (words, good) in shares.items():
+        summary[name] = Figure.derived(
+            words,
+            math.fsum(r.segment.share for r in results if (not r.reason) is good),
+            "",
+            "sum of the segments' shares",
+            (wanted,),
+        )
+    if pools:
+        summary["gpus"] = Figure.derived(
+            "GPUs",
+            sum(int(pool.result.gpus.value) for pool in pools),
+            "GPUs",
+            "sum over pools",
+            [pool.result.gpus for pool in pools],
+            range=Range(
+                low=math.fsum(p.result.gpus.range.low for p in pools if p.result.gpus.range),
+                high=math.fsum(p.result.gpus.range.high for p in pools if p.result.gpus.range),
+            ),
+        )
+        paid = math.fsum(float(pool.result.gpus.value) for pool in pools) * hours
+        busy = math.fsum(p.busy_slot_hours * p.result.deployment.gpus_per_clip for p in pools)
+        summary["utilisation"] = Figure.derived(
+            "utilisation",
+            busy / paid,
+            "",
+            "busy GPU-hours / paid GPU-hours",
+            [pool.result.utilisation for pool in pools],
+        )
+        clips = math.fsum(r.accepted for r in served if r.unit and r.unit.kind == "self_hosted")
+        summary["clips_per_gpu_hour"] = Figure.derived(
+            "accepted clips per paid GPU-hour",
+            clips / paid,
+            "clips/GPU-hour",
+            "accepted self-hosted clips / paid GPU-hours",
+            [pool.result.sold_clips_per_gpu_hour for pool in pools],
+        )
+    return summary
+
+
+def _split(results: Sequence[SegmentResult]) -> dict[str, float]:
+    """Return each route's share of wanted clips; ``not served`` holds the rest. Sums to one."""
+    split: dict[str, float] = {}
+    for result in results:
+        route = "not served" if result.reason else str(result.route)
+        split[route] = split.get(route, 0.0) + result.segment.share
+    return split
+
+
+def _warnings(
+    scenario: Scenario,
+    policy: routing.Policy,
+    mix: traffic.TrafficMix,
+    results: Sequence[SegmentResult],
+) -> tuple[str, ...]:
+    found = [
+        f"{result.segment.name} ({result.segment.share:.0%} of clips) is not served by "
+        f"{result.route or 'any route'}: {result.reason}"
+        for result in results
+        if result.reason
+    ]
+    found += [
+        f"rule '{rule.words}' is never reached by this mix"
+        for rule in routing.unreached(policy, mix.segments)
+    ]
+    stale = sorted({r.route for r in results if r.unit and r.unit.stale and r.route})
+    found += [f"the price of {route} is old or undated: read it again" for route in stale]
+    return tuple(found)
+
+
+# ── Scenarios on file ─────────────────────────────────────────────────────────────────────────
+
+
+def _scenario_file(path: Path) -> list[dict[str, Any]]:
+    loaded = store.load_yaml(path.read_text(encoding="utf-8"), path.name)
+    if not isinstance(loaded, dict):
+        raise BadData(path.name, ["expected one scenario: a mapping with id, title, date, mix, …"])
+    return [loaded]
+
+
+SCENARIOS = store.Shelf(
+    table="scenarios", record=Scenario, pattern="scenarios/*.yaml", parse=_scenario_file
+)
+
+
+def scenarios() -> dict[str, Scenario]:
+    """Return every scenario by id: the shipped ones, and on top of them the user's own."""
+    shipped = {scenario.id: scenario for scenario in store.records(SCENARIOS)}
+    added = store.entries("scenario")
+    return shipped | {name: parse_scenario(entry.body) for name, entry in added.items()}
+
+
+def scenario(name: str) -> Scenario:
+    """Return one scenario by id, or from a YAML file where ``name`` is a path to one."""
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if not path.is_file():
+            raise UnknownName(f"no scenario file {name}")
+        return store.parse(_scenario_file(path), Scenario, path.name)[0]
+    known = scenarios()
+    if name not in known:
+        raise UnknownName.among("scenario", name, known)
+    return known[name]
+
+
+def parse_scenario(body: dict[str, Any], where: str = "scenario") -> Scenario:
+    """Return a scenario from plain data; raises `BadData` listing every problem."""
+    return store.parse([body], Scenario, where)[0]
+
+
+def save_scenario(scenario: Scenario, *, who: str = "", why: str = "") -> None:
+    """Check a scenario and keep it in the user's store, as the newest of its id."""
+    check(scenario)
+    store.add_entry("scenario", scenario.id, plain(scenario), who=who, why=why)
