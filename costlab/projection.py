@@ -13,135 +13,26 @@ from __future__ import annotations
 import calendar
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
-from datetime import date
+from dataclasses import dataclass, fields
 from decimal import Decimal
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
-from costlab import capacity, catalog, performance, routing, store, traffic
+from costlab import capacity, catalog, routing, traffic
 from costlab.core import (
-    BadData,
     Basis,
-    CostlabError,
     Figure,
-    InvalidArgument,
     LineItem,
     Range,
-    UnknownName,
     apportion,
     micro_usd,
     plain,
     usd,
 )
-from costlab.unitcost import (
-    SECONDS_PER_HOUR,
-    Deployment,
-    Refusal,
-    UnitCost,
-    every_route,
-    hourly_price,
-)
+from costlab.scenario import Scenario, api_models, check
+from costlab.unitcost import Deployment, Refusal, UnitCost, every_route, hourly_price
 
 if TYPE_CHECKING:
     import pandas as pd
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Scenario:
-    """What to project: a mix under a policy on a day, with the deployments and APIs at hand.
-
-    ``apis`` are the API models that a ``cheapest`` policy may choose from; rules may name others.
-    ``clips_per_month`` replaces the mix's. ``p95_wait_s`` is the promise: 95 % of interactive
-    requests of the week's busiest hour wait no longer for a free slot. ``batch_utilisation`` is how
-    full the fleet may run, over the month, with batch work filled in.
-    """
-
-    id: str
-    title: str
-    date: date
-    mix: str
-    policy: str
-    deployments: tuple[Deployment, ...] = ()
-    apis: tuple[str, ...] = ()
-    clips_per_month: float | None = None
-    p95_wait_s: float = 60.0
-    batch_utilisation: float = 0.95
-    api_failure_share: float = 0.0
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        problems = []
-        if self.clips_per_month is not None and not (
-            math.isfinite(self.clips_per_month) and self.clips_per_month >= 0
-        ):
-            problems.append(f"clips_per_month must not be negative, found {self.clips_per_month}")
-        if not self.p95_wait_s > 0:
-            problems.append(f"p95_wait_s must be greater than 0, found {self.p95_wait_s}")
-        if not 0 < self.batch_utilisation <= 1:
-            problems.append(f"batch_utilisation must be in (0, 1], found {self.batch_utilisation}")
-        if not 0 <= self.api_failure_share < 1:
-            problems.append(f"api_failure_share must be in [0, 1), found {self.api_failure_share}")
-        if not self.deployments and not self.apis:
-            problems.append("deployments, apis: a scenario needs at least one route")
-        if problems:
-            raise BadData(f"scenario {self.id}", problems)
-
-
-def check(scenario: Scenario) -> None:
-    """Raise `BadData` naming every mix, policy, model, GPU or offer the scenario gets wrong."""
-    problems: list[str] = []
-
-    def attempt(place: str, look_up: Any, *arguments: Any, **named: Any) -> None:
-        try:
-            look_up(*arguments, **named)
-        except CostlabError as error:
-            problems.append(f"{place}: {error}")
-
-    attempt("mix", traffic.mix, scenario.mix)
-    attempt("policy", routing.policy, scenario.policy)
-    for number, deployment in enumerate(scenario.deployments, 1):
-        place = f"deployments[{number}]"
-        attempt(f"{place}.model", _self_hosted_model, deployment.model)
-        attempt(f"{place}.gpu", performance.gpu, deployment.gpu)
-        attempt(f"{place}.offer", _offer_for, deployment, scenario.date)
-    for number, api in enumerate(scenario.apis, 1):
-        attempt(f"apis[{number}]", _api_model, api)
-    if not problems:
-        names = [deployment.route for deployment in scenario.deployments]
-        problems += [
-            f"deployments: {name} appears twice" for name in {*names} if names.count(name) > 1
-        ]
-        attempt("policy", _policy_routes, scenario)
-    if problems:
-        raise BadData(f"scenario {scenario.id}", problems)
-
-
-def _self_hosted_model(name: str) -> None:
-    if catalog.model(name).kind != "self_hosted":
-        raise InvalidArgument(f"{name} is an API model; a deployment needs a Wan model")
-
-
-def _api_model(name: str) -> None:
-    if catalog.model(name).kind != "api":
-        raise InvalidArgument(f"{name} is self-hosted; name it under deployments instead")
-
-
-def _offer_for(deployment: Deployment, as_of: date) -> None:
-    offer = catalog.offer(deployment.offer, as_of=as_of)
-    if offer.gpu != performance.gpu(deployment.gpu).id:
-        raise InvalidArgument(f"{offer.id} rents {offer.gpu}, the deployment says {deployment.gpu}")
-
-
-def _policy_routes(scenario: Scenario) -> None:
-    deployed = {deployment.model_id for deployment in scenario.deployments}
-    for rule in routing.policy(scenario.policy).rules:
-        model = catalog.model(rule.route)
-        if model.kind == "self_hosted" and model.id not in deployed:
-            raise InvalidArgument(
-                f"rule '{rule.words}' needs a deployment of {model.id}; "
-                f"the scenario deploys {', '.join(sorted(deployed)) or 'none'}"
-            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -202,7 +93,7 @@ class Projection:
     warnings: tuple[str, ...]
 
     def figures(self) -> dict[str, Figure]:
-        """Return every figure by its path: ``summary/…``, ``segment/<name>/…``, ``pool/<route>/…``."""
+        """Return every figure by its path: ``summary/…``, ``segment/<name>/…``, ``pool/…``."""
         found = {f"summary/{name}": figure for name, figure in self.summary.items()}
         for result in self.segments:
             for item in fields(SegmentResult):
@@ -316,10 +207,19 @@ def _segment_dict(result: SegmentResult) -> dict[str, Any]:
 # ── The arithmetic ────────────────────────────────────────────────────────────────────────────
 
 
-def project(scenario: Scenario) -> Projection:
-    """Return the projection of a scenario; raises `BadData` where the scenario breaks its rules."""
-    check(scenario)
-    mix, policy = traffic.mix(scenario.mix), routing.policy(scenario.policy)
+def project(
+    scenario: Scenario,
+    *,
+    mix: traffic.TrafficMix | None = None,
+    policy: routing.Policy | None = None,
+) -> Projection:
+    """Return the projection of a scenario, with another mix or policy in place of its own if given.
+
+    Raises `BadData` where the scenario names something that is not there.
+    """
+    mix = mix or traffic.mix(scenario.mix)
+    policy = policy or routing.policy(scenario.policy)
+    check(scenario, policy)
     hours = 24 * calendar.monthrange(scenario.date.year, scenario.date.month)[1]
     wanted = Figure.entered(
         "clips wanted a month",
@@ -328,12 +228,19 @@ def project(scenario: Scenario) -> Projection:
         ref=f"mix:{mix.id}" if scenario.clips_per_month is None else f"scenario:{scenario.id}",
     )
     demands = [_demand(scenario, policy, segment, wanted) for segment in mix.segments]
-    pools = [
-        _Pool.sized(scenario, deployment, [d for d in demands if d.route == deployment.route],
-                    hours, mix.peak_factor)
-        for deployment in scenario.deployments
-        if any(d.route == deployment.route for d in demands)
-    ]  # fmt: skip
+    pools = []
+    for deployment in scenario.deployments:
+        loads = [
+            _Load.of(demand, demand.unit, demand.attempts, demand.accepted)
+            for demand in demands
+            if demand.route == deployment.route
+            and demand.unit
+            and demand.accepted
+            and demand.attempts
+            and demand.attempts.value
+        ]
+        if loads:
+            pools.append(_pool(scenario, deployment, loads, hours, mix.peak_factor))
     results = tuple(_segment_result(demand, pools) for demand in demands)
     bill = tuple(d.api_line for d in demands if d.api_line) + tuple(pool.line for pool in pools)
     return Projection(
@@ -346,7 +253,7 @@ def project(scenario: Scenario) -> Projection:
         bill=bill,
         summary=_summary(results, pools, bill, wanted, hours),
         split=_split(results),
-        warnings=_warnings(scenario, policy, mix, results),
+        warnings=_warnings(policy, mix, results),
     )
 
 
@@ -371,11 +278,7 @@ class _Demand:
 def _demand(
     scenario: Scenario, policy: routing.Policy, segment: traffic.Segment, volume: Figure
 ) -> _Demand:
-    apis = dict.fromkeys(catalog.model(name).id for name in scenario.apis)
-    for rule in policy.rules:
-        model = catalog.model(rule.route)
-        if model.kind == "api":
-            apis[model.id] = None
+    apis = api_models(scenario, [rule.route for rule in policy.rules])
     options, refusals = every_route(segment.request(), scenario.deployments, apis, scenario.date)
     open_to_policy = {
         option.route: float(option.usd.value)
@@ -468,6 +371,44 @@ def _volumes(
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class _Load:
+    """What a segment asks of a pool, with its proof."""
+
+    name: str
+    attempts: Figure
+    accepted: float
+    slot: Figure
+    usage: Figure
+    batch: bool
+
+    @classmethod
+    def of(cls, demand: _Demand, unit: UnitCost, attempts: Figure, accepted: Figure) -> _Load:
+        per_month = float(attempts.value)
+        return cls(
+            name=demand.segment.name,
+            attempts=attempts,
+            accepted=float(accepted.value),
+            slot=unit.slot_s or attempts,
+            usage=Figure.derived(
+                "busy seconds of this segment",
+                usd(micro_usd(Decimal(f"{per_month:.6f}") * Decimal(unit.usd.value))),
+                "USD/month",
+                "attempts × usage cost of one attempt",
+                (attempts, unit.usd),
+                range=unit.usd.range and unit.usd.range.scaled(per_month),
+            ),
+            batch=demand.segment.batch,
+        )
+
+    def at(self, end: Literal["low", "high"] | None = None) -> capacity.Load:
+        """Return the load in numbers, its slot seconds at one end of their interval if asked."""
+        seconds = float(self.slot.value)
+        if end and self.slot.range:
+            seconds = self.slot.range.low if end == "low" else self.slot.range.high
+        return capacity.Load(per_month=float(self.attempts.value), slot_s=seconds, batch=self.batch)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class _Pool:
     """A sized pool: its result for people, its bill line, and each segment's part of that line."""
 
@@ -478,205 +419,128 @@ class _Pool:
     segment_usd: Mapping[str, Figure]
     segment_usage: Mapping[str, Figure]
 
-    @classmethod
-    def sized(
-        cls,
-        scenario: Scenario,
-        deployment: Deployment,
-        demands: Sequence[_Demand],
-        hours: int,
-        peak_factor: float,
-    ) -> _Pool:
-        loads = [_Load.of(demand) for demand in demands]
-        count, busy = _slots(loads, hours, peak_factor, scenario)
-        low, _ = _slots([load.at("low") for load in loads], hours, peak_factor, scenario)
-        high, _ = _slots([load.at("high") for load in loads], hours, peak_factor, scenario)
-        g = deployment.gpus_per_clip
-        price = hourly_price(deployment, scenario.date)
-        rate = Decimal(price.value)
-        line = LineItem.of(
-            f"{deployment.route}: {count * g} GPUs all month",
-            Decimal(count * g * hours),
-            "GPU-hour",
-            rate,
-            formula=f"{count} slots × {g} GPUs × {hours} h",
-            price_ref=price.ref,
-            sources=(price.source,) if price.source else (),
-        )
-        usd_range = Range(low=float(low * g * hours * rate), high=float(high * g * hours * rate))
-        inputs = [part for load in loads for part in (load.attempts, load.slot)]
-        promise = Figure.entered("promised p95 wait", scenario.p95_wait_s, "s", ref="scenario")
-        slots = Figure.derived(
-            "slots",
-            count,
-            "slots",
-            "fewest slots whose p95 wait in the week's busiest hour keeps the promise (M/G/c; "
-            "M/D/c where all clips are alike), and that carry the batch work of the month",
-            (*inputs, promise),
-            range=Range(low=low, high=high),
-            basis=Basis.ESTIMATED,
-        )
-        gpus = Figure.derived(
-            "GPUs",
-            count * g,
-            "GPUs",
-            f"slots × {g}",
-            (slots,),
-            range=slots.range.scaled(g),  # type: ignore[union-attr]
-        )
-        month = Figure.derived(
-            "GPU rent a month",
-            usd(line.micro_usd),
-            "USD/month",
-            f"GPUs × {hours} h × USD per GPU-hour, paid around the clock",
-            (gpus, price),
-            range=usd_range,
-        )
-        attempts = math.fsum(load.per_month for load in loads)
-        parts = _split_micro(line.micro_usd, [load.busy_s for load in loads])
-        return cls(
-            result=PoolResult(
-                deployment=deployment,
-                route=deployment.route,
-                slots=slots,
-                gpus=gpus,
-                price=price,
-                usd_per_month=month,
-                utilisation=_derived_share(
-                    "utilisation over the month", busy / (count * hours), inputs, slots
-                ),
-                peak_utilisation=_derived_share(
-                    "utilisation in the busiest hour",
-                    _peak_erlangs(loads, hours, peak_factor) / count,
-                    inputs,
-                    slots,
-                ),
-                p95_wait_s=_p95(loads, hours, peak_factor, count, slots),
-                clips_per_gpu_hour=Figure.derived(
-                    "clips per GPU-hour at full load",
-                    attempts / (busy * g),
-                    "clips/GPU-hour",
-                    "attempts / busy GPU-hours",
-                    inputs,
-                ),
-                sold_clips_per_gpu_hour=Figure.derived(
-                    "accepted clips per paid GPU-hour",
-                    math.fsum(load.accepted for load in loads) / (count * g * hours),
-                    "clips/GPU-hour",
-                    "accepted clips / paid GPU-hours",
-                    (*inputs, gpus),
-                ),
-            ),
-            line=line,
-            usd_range=usd_range,
-            busy_slot_hours=busy,
-            segment_usd={
-                load.name: Figure.derived(
-                    "rent of this segment's part",
-                    usd(part),
-                    "USD/month",
-                    "GPU rent a month × this segment's share of busy seconds",
-                    (month, load.attempts, load.slot),
-                    range=usd_range.scaled(part / line.micro_usd),
-                )
-                for load, part in zip(loads, parts, strict=True)
-            },
-            segment_usage={load.name: load.usage for load in loads},
+
+def _pool(
+    scenario: Scenario,
+    deployment: Deployment,
+    loads: Sequence[_Load],
+    hours: int,
+    peak_factor: float,
+) -> _Pool:
+    def slots_at(end: Literal["low", "high"] | None) -> int:
+        return capacity.slots_needed(
+            [load.at(end) for load in loads],
+            hours=hours,
+            peak_factor=peak_factor,
+            p95_wait_s=scenario.p95_wait_s,
+            batch_utilisation=scenario.batch_utilisation,
         )
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Load:
-    """What a segment asks of a pool: attempts a month, each holding a slot for ``slot_s``."""
-
-    name: str
-    per_month: float
-    slot_s: float
-    batch: bool
-    accepted: float
-    attempts: Figure
-    slot: Figure
-    usage: Figure
-
-    @classmethod
-    def of(cls, demand: _Demand) -> _Load:
-        unit, attempts, slot = demand.unit, demand.attempts, demand.unit and demand.unit.slot_s
-        assert unit and attempts and slot and demand.accepted
-        per_month, per_attempt = float(attempts.value), float(unit.usd.value)
-        usage = Figure.derived(
-            "busy seconds of this segment",
-            usd(micro_usd(Decimal(f"{per_month:.6f}") * Decimal(unit.usd.value))),
-            "USD/month",
-            "attempts × usage cost of one attempt",
-            (attempts, unit.usd),
-            range=unit.usd.range and unit.usd.range.scaled(per_month),
-        )
-        assert per_attempt >= 0
-        return cls(
-            name=demand.segment.name,
-            per_month=per_month,
-            slot_s=float(slot.value),
-            batch=demand.segment.batch,
-            accepted=float(demand.accepted.value),
-            attempts=attempts,
-            slot=slot,
-            usage=usage,
-        )
-
-    @property
-    def busy_s(self) -> float:
-        return self.per_month * self.slot_s
-
-    def at(self, end: str) -> _Load:
-        """Return the load with the slot seconds at one end of their interval."""
-        interval = self.slot.range
-        return replace(self, slot_s=getattr(interval, end)) if interval else self
-
-
-def _peak_rate(
-    loads: Sequence[_Load], hours: int, peak_factor: float
-) -> tuple[float, float, float]:
-    """Return arrivals per second, mean slot seconds and their scv in the busiest hour."""
-    waiting = [load for load in loads if not load.batch and load.per_month > 0]
-    per_s = [load.per_month * peak_factor / (hours * SECONDS_PER_HOUR) for load in waiting]
-    total = math.fsum(per_s)
-    if not total:
-        return 0.0, 0.0, 0.0
-    mean = math.fsum(r * load.slot_s for r, load in zip(per_s, waiting, strict=True)) / total
-    second = math.fsum(r * load.slot_s**2 for r, load in zip(per_s, waiting, strict=True)) / total
-    return total, mean, max(second / mean**2 - 1, 0.0)
-
-
-def _peak_erlangs(loads: Sequence[_Load], hours: int, peak_factor: float) -> float:
-    rate, mean, _ = _peak_rate(loads, hours, peak_factor)
-    return rate * mean
-
-
-def _slots(
-    loads: Sequence[_Load], hours: int, peak_factor: float, scenario: Scenario
-) -> tuple[int, float]:
-    """Return the slots that keep the promise and carry the batch work, and busy slot-hours."""
-    busy_hours = math.fsum(load.busy_s for load in loads) / SECONDS_PER_HOUR
-    rate, mean, scv = _peak_rate(loads, hours, peak_factor)
-    interactive = (
-        capacity.servers_needed(
-            arrivals_per_s=rate, service_s=mean, scv=scv, p95_wait_s=scenario.p95_wait_s
-        )
-        if rate
-        else 0
+    count, low, high = slots_at(None), slots_at("low"), slots_at("high")
+    numbers = [load.at() for load in loads]
+    busy = math.fsum(load.busy_hours for load in numbers)
+    peak = capacity.PeakHour.of(numbers, hours, peak_factor)
+    size = deployment.gpus_per_clip
+    price = hourly_price(deployment, scenario.date)
+    line = LineItem.of(
+        f"{deployment.route}: {count * size} GPUs all month",
+        Decimal(count * size * hours),
+        "GPU-hour",
+        Decimal(price.value),
+        formula=f"{count} slots × {size} GPUs × {hours} h",
+        price_ref=price.ref,
+        sources=(price.source,) if price.source else (),
     )
-    return max(
-        interactive, math.ceil(busy_hours / hours / scenario.batch_utilisation), 1
-    ), busy_hours
+    usd_range = Range(low=low, high=high).scaled(size * hours * float(price.value))
+    work = [part for load in loads for part in (load.attempts, load.slot)]
+    promise = Figure.entered("promised p95 wait", scenario.p95_wait_s, "s", ref="scenario")
+    slots = Figure.derived(
+        "slots",
+        count,
+        "slots",
+        "fewest slots whose p95 wait in the week's busiest hour keeps the promise (M/G/c; exact "
+        "M/D/c where all clips are alike) and that carry the batch work of the month",
+        (*work, promise),
+        range=Range(low=low, high=high),
+        basis=Basis.ESTIMATED,
+    )
+    gpus = Figure.derived(
+        "GPUs",
+        count * size,
+        "GPUs",
+        f"slots × {size}",
+        (slots,),
+        range=Range(low=low * size, high=high * size),
+    )
+    month = Figure.derived(
+        "GPU rent a month",
+        usd(line.micro_usd),
+        "USD/month",
+        f"GPUs × {hours} h × USD per GPU-hour, paid around the clock",
+        (gpus, price),
+        range=usd_range,
+    )
+    parts = _split_micro(line.micro_usd, [load.busy_hours for load in numbers])
+    return _Pool(
+        result=PoolResult(
+            deployment=deployment,
+            route=deployment.route,
+            slots=slots,
+            gpus=gpus,
+            price=price,
+            usd_per_month=month,
+            utilisation=Figure.derived(
+                "utilisation over the month",
+                busy / (count * hours),
+                "",
+                "busy slot-hours / paid slot-hours",
+                (*work, slots),
+            ),
+            peak_utilisation=Figure.derived(
+                "utilisation in the busiest hour",
+                peak.erlangs / count,
+                "",
+                "offered load of the busiest hour / slots",
+                (*work, slots),
+            ),
+            p95_wait_s=_p95_wait(peak, count, slots),
+            clips_per_gpu_hour=Figure.derived(
+                "clips per GPU-hour at full load",
+                math.fsum(load.per_month for load in numbers) / (busy * size),
+                "clips/GPU-hour",
+                "attempts / busy GPU-hours",
+                work,
+            ),
+            sold_clips_per_gpu_hour=Figure.derived(
+                "accepted clips per paid GPU-hour",
+                math.fsum(load.accepted for load in loads) / (count * size * hours),
+                "clips/GPU-hour",
+                "accepted clips / paid GPU-hours",
+                (*work, gpus),
+            ),
+        ),
+        line=line,
+        usd_range=usd_range,
+        busy_slot_hours=busy,
+        segment_usd={
+            load.name: Figure.derived(
+                "rent of this segment's part",
+                usd(part),
+                "USD/month",
+                "GPU rent a month × this segment's share of busy seconds",
+                (month, load.attempts, load.slot),
+                range=usd_range.scaled(part / line.micro_usd),
+            )
+            for load, part in zip(loads, parts, strict=True)
+        },
+        segment_usage={load.name: load.usage for load in loads},
+    )
 
 
-def _p95(
-    loads: Sequence[_Load], hours: int, peak_factor: float, servers: int, slots: Figure
-) -> Figure | None:
-    rate, mean, scv = _peak_rate(loads, hours, peak_factor)
-    if not rate:
+def _p95_wait(peak: capacity.PeakHour, servers: int, slots: Figure) -> Figure | None:
+    if not peak.arrivals_per_s:
         return None
-    wait = capacity.wait(arrivals_per_s=rate, service_s=mean, servers=servers, scv=scv)
+    wait = capacity.wait(peak.arrivals_per_s, peak.mean_s, servers, peak.scv)
     return Figure.derived(
         "p95 wait in the busiest hour",
         wait.p95_wait_s,
@@ -684,10 +548,6 @@ def _p95(
         "M/G/c queue of the busiest hour at these slots",
         (slots,),
     )
-
-
-def _derived_share(name: str, value: float, inputs: Sequence[Figure], slots: Figure) -> Figure:
-    return Figure.derived(name, value, "", "busy slot-hours / paid slot-hours", (*inputs, slots))
 
 
 def _split_micro(total: int, weights: Sequence[float]) -> list[int]:
@@ -839,7 +699,6 @@ def _split(results: Sequence[SegmentResult]) -> dict[str, float]:
 
 
 def _warnings(
-    scenario: Scenario,
     policy: routing.Policy,
     mix: traffic.TrafficMix,
     results: Sequence[SegmentResult],
@@ -857,49 +716,3 @@ def _warnings(
     stale = sorted({r.route for r in results if r.unit and r.unit.stale and r.route})
     found += [f"the price of {route} is old or undated: read it again" for route in stale]
     return tuple(found)
-
-
-# ── Scenarios on file ─────────────────────────────────────────────────────────────────────────
-
-
-def _scenario_file(path: Path) -> list[dict[str, Any]]:
-    loaded = store.load_yaml(path.read_text(encoding="utf-8"), path.name)
-    if not isinstance(loaded, dict):
-        raise BadData(path.name, ["expected one scenario: a mapping with id, title, date, mix, …"])
-    return [loaded]
-
-
-SCENARIOS = store.Shelf(
-    table="scenarios", record=Scenario, pattern="scenarios/*.yaml", parse=_scenario_file
-)
-
-
-def scenarios() -> dict[str, Scenario]:
-    """Return every scenario by id: the shipped ones, and on top of them the user's own."""
-    shipped = {scenario.id: scenario for scenario in store.records(SCENARIOS)}
-    added = store.entries("scenario")
-    return shipped | {name: parse_scenario(entry.body) for name, entry in added.items()}
-
-
-def scenario(name: str) -> Scenario:
-    """Return one scenario by id, or from a YAML file where ``name`` is a path to one."""
-    if name.endswith((".yaml", ".yml")):
-        path = Path(name)
-        if not path.is_file():
-            raise UnknownName(f"no scenario file {name}")
-        return store.parse(_scenario_file(path), Scenario, path.name)[0]
-    known = scenarios()
-    if name not in known:
-        raise UnknownName.among("scenario", name, known)
-    return known[name]
-
-
-def parse_scenario(body: dict[str, Any], where: str = "scenario") -> Scenario:
-    """Return a scenario from plain data; raises `BadData` listing every problem."""
-    return store.parse([body], Scenario, where)[0]
-
-
-def save_scenario(scenario: Scenario, *, who: str = "", why: str = "") -> None:
-    """Check a scenario and keep it in the user's store, as the newest of its id."""
-    check(scenario)
-    store.add_entry("scenario", scenario.id, plain(scenario), who=who, why=why)

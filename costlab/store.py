@@ -392,6 +392,17 @@ def _shape(record: type) -> str:
     return ",".join(f"{item.name}:{_sql_type(hints[item.name])}" for item in fields(record))
 
 
+def version() -> str:
+    """Return a hash that changes whenever shipped data, runs or a user's entries change."""
+    digest = hashlib.sha256()
+    files = [*data_dir().rglob("*"), *(home() / "runs").glob("*.json"), home() / "user.duckdb"]
+    for path in sorted(files):
+        if path.is_file():
+            stat = path.stat()
+            digest.update(f"{path}|{stat.st_size}|{stat.st_mtime_ns}\n".encode())
+    return digest.hexdigest()
+
+
 # ── What people add ───────────────────────────────────────────────────────────────────────────
 
 _USER_TABLES = """

@@ -1,0 +1,19 @@
+"""The dashboard: navigation only."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from costlab.pages import benchmark, overview, prices, scenario
+
+st.set_page_config(page_title="costlab", page_icon=":material/movie:", layout="wide")
+st.navigation(
+    [
+        st.Page(overview.page, title="Overview", icon=":material/insights:", url_path="overview",
+                default=True),
+        st.Page(scenario.page, title="Scenario", icon=":material/tune:", url_path="scenario"),
+        st.Page(prices.page, title="Prices", icon=":material/sell:", url_path="prices"),
+        st.Page(benchmark.page, title="Benchmark", icon=":material/speed:", url_path="benchmark"),
+    ],
+    position="top",
+).run()  # fmt: skip

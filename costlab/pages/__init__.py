@@ -1,0 +1,1 @@
+"""The dashboard's pages: widgets in, answers out; nothing is computed here."""

@@ -1,0 +1,160 @@
+"""The page's one visual language: colours, badges, charts as plain data, the proof of a figure."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import plotly.graph_objects as go
+import streamlit as st
+
+from costlab import present
+from costlab.core import Basis, CostlabError, Figure
+
+# Okabe & Ito's colour-blind-safe palette (https://jfly.uni-koeln.de/color/), black left out.
+PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6D31")
+FAMILY_COLOURS = {
+    "wan": "#009E73",
+    "veo": "#0072B2",
+    "kling": "#E69F00",
+    "sora": "#8C8C8C",
+    "seedance": "#CC79A7",
+    "hailuo": "#D55E00",
+    "runway": "#8C6D31",
+    "luma": "#56B4E9",
+}
+NOT_SERVED = "#9E9E9E"
+
+BADGES = {
+    Basis.MEASURED: ("green", "measured by costlab on the GPU named"),
+    Basis.PUBLISHED: ("blue", "published by the provider or in the source named"),
+    Basis.QUOTED: ("violet", "read from a reseller, a list or a third party"),
+    Basis.ENTERED: ("gray", "entered by a person"),
+    Basis.ESTIMATED: ("orange", "estimated: a fit, a simulation or a prediction"),
+}
+
+
+def colour(name: str) -> str:
+    """Return the colour that a model or route keeps on every page."""
+    if name == "not served":
+        return NOT_SERVED
+    lowered = name.lower()
+    for family, code in FAMILY_COLOURS.items():
+        if family in lowered:
+            return code
+    return PALETTE[int(hashlib.sha256(lowered.encode()).hexdigest(), 16) % len(PALETTE)]
+
+
+def badge(basis: Basis) -> str:
+    """Return the Markdown badge that says how a figure is known."""
+    return f":{BADGES[basis][0]}-badge[{basis.value}]"
+
+
+def tile(label: str, figure: Figure | None, help_text: str = "") -> None:
+    """Show one headline figure with its interval and badge; a dash where there is none."""
+    if figure is None:
+        st.metric(label, "–", help=help_text or None)
+        return
+    st.metric(label, present.number(figure.value, figure.unit), help=help_text or None)
+    interval = ""
+    if figure.range and figure.range.high > figure.range.low:
+        low, high = (present.number(end, figure.unit).split(" ")[0]
+                     for end in (figure.range.low, figure.range.high))  # fmt: skip
+        interval = f" {low} – {high}"
+    st.caption(badge(figure.basis) + interval)
+
+
+def proof(figures: Mapping[str, Figure], key: str) -> None:
+    """Let a person pick a figure and open it down to the price rows and runs under it."""
+    with st.expander("Open a figure: where does it come from?"):
+        path = st.selectbox("Figure", list(figures), key=key, format_func=words)
+        figure = figures[path]
+        st.markdown(
+            f"**{present.figure(figure)}** {badge(figure.basis)} — known as well as its weakest "
+            f"input: *{figure.weakest_input.name}*"
+        )
+        st.code(present.tree(figure), language=None, wrap_lines=True)
+        st.caption(f"Content hash {figure.content_hash[:16]}")
+
+
+def words(path: str) -> str:
+    """Return a figure's path as a person would read it."""
+    return path.replace("_", " ").replace("/", " › ")
+
+
+def chart(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any], *, key: str) -> None:
+    """Draw a Plotly chart given as data, in the page's own theme."""
+    base = {"margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "showlegend": False}
+    figure = go.Figure({"data": list(data), "layout": {**base, **layout}}, skip_invalid=True)
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False})
+
+
+def cost_bars(
+    names: Sequence[str], figures: Sequence[Figure], *, key: str, unit: str = "USD per clip"
+) -> None:
+    """Draw costs as horizontal bars from zero with their intervals, cheapest on top."""
+    values = [float(figure.value) for figure in figures]
+    above = [f.range.high - v if f.range else 0 for f, v in zip(figures, values, strict=True)]
+    below = [v - f.range.low if f.range else 0 for f, v in zip(figures, values, strict=True)]
+    chart(
+        [
+            {
+                "type": "bar",
+                "orientation": "h",
+                "y": list(names),
+                "x": values,
+                "marker": {"color": [colour(name) for name in names]},
+                "error_x": {"type": "data", "array": above, "arrayminus": below, "color": "#666"},
+                "text": [present.money(value) for value in values],
+                "textposition": "auto",
+                "customdata": [figure.basis.value for figure in figures],
+                "hovertemplate": "%{y}: $%{x:.6f}, %{customdata}<extra></extra>",
+            }
+        ],
+        {
+            "height": 90 + 30 * len(names),
+            "xaxis": {"title": {"text": unit}, "rangemode": "tozero", "tickprefix": "$"},
+            "yaxis": {"autorange": "reversed", "automargin": True},
+        },
+        key=key,
+    )
+
+
+def sankey(flows: Iterable[tuple[str, str, float]], *, key: str) -> None:
+    """Draw where clips go: (from, to, share of wanted clips)."""
+    links = list(flows)
+    nodes = list(dict.fromkeys([a for a, _, _ in links] + [b for _, b, _ in links]))
+    targets = {b for _, b, _ in links}
+    chart(
+        [
+            {
+                "type": "sankey",
+                "valueformat": ".1%",
+                "node": {
+                    "label": nodes,
+                    "color": [colour(n) if n in targets else "#B0B7C3" for n in nodes],
+                    "pad": 18,
+                    "thickness": 14,
+                },
+                "link": {
+                    "source": [nodes.index(a) for a, _, _ in links],
+                    "target": [nodes.index(b) for _, b, _ in links],
+                    "value": [share for _, _, share in links],
+                    "color": [_faded(colour(b)) for _, b, _ in links],
+                },
+            }
+        ],
+        {"height": 60 + 48 * max(4, len({a for a, _, _ in links}))},
+        key=key,
+    )
+
+
+def _faded(code: str) -> str:
+    red, green, blue = (int(code[i : i + 2], 16) for i in (1, 3, 5))
+    return f"rgba({red},{green},{blue},0.35)"
+
+
+def refusal(error: CostlabError) -> None:
+    """Show why something was refused, in a box, never as a traceback."""
+    st.error(str(error).replace("\n", "  \n"), icon=":material/block:")

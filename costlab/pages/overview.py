@@ -1,0 +1,265 @@
+"""The answer first: what a clip costs under a scenario, where it goes, and how that is known."""
+
+from __future__ import annotations
+
+import streamlit as st
+
+from costlab import claims, present, projection, scenario, store
+from costlab.core import ClipRequest, CostlabError
+from costlab.pages import look
+from costlab.unitcost import every_route
+
+
+@st.cache_resource(max_entries=128, show_spinner="Working out the bill …")
+def projected(asked: scenario.Scenario, version: str) -> projection.Projection:
+    """Return the projection of a scenario, remembered until the data or the scenario changes."""
+    del version
+    return projection.project(asked)
+
+
+@st.cache_resource(max_entries=8, show_spinner="Checking the article …")
+def checked_claims(asked: scenario.Scenario, version: str) -> tuple[claims.Finding, ...]:
+    """Return the article's claims as found on the scenario's day."""
+    del version
+    return claims.article(asked.date)
+
+
+def page() -> None:
+    """Draw the page."""
+    known = scenario.scenarios()
+    name = st.selectbox(
+        "Scenario",
+        list(known),
+        format_func=lambda key: known[key].title,
+        key="scenario",
+        bind="query-params",
+    )
+    try:
+        answer = projected(known[name], store.version())
+        _answer(answer)
+        left, right = st.columns(2)
+        with left:
+            st.subheader("Where the clips go")
+            _flows(answer)
+        with right:
+            st.subheader("What one attempt costs on each route")
+            _routes(answer)
+        _segments(answer)
+        _fleet(answer)
+        _claims(answer)
+        look.proof(answer.figures(), key="overview-proof")
+    except CostlabError as error:
+        look.refusal(error)
+
+
+def _answer(answer: projection.Projection) -> None:
+    summary = answer.summary
+    cost, month = summary.get("usd_per_accepted_clip"), summary["usd_per_month"]
+    if cost is None:
+        st.header("No clip is served: no route of this scenario can make what the mix wants.")
+    else:
+        busiest = max(answer.split, key=lambda route: answer.split[route])
+        st.header(
+            f"{answer.policy.title}: {present.money(cost.value)} per accepted clip, "
+            f"{present.money(month.value)} a month"
+        )
+        st.markdown(
+            f"{present.percent(answer.split[busiest])} of the clips go to **{busiest}**. "
+            f"{_cheaper(answer)}"
+        )
+    tiles = st.columns(5)
+    with tiles[0]:
+        look.tile(
+            "Cost per accepted clip",
+            cost,
+            "Everything that the month costs, idle GPUs included, over the clips that users keep.",
+        )
+    with tiles[1]:
+        look.tile("Bill a month", month, "API bills and GPU rent of the scenario's month.")
+    with tiles[2]:
+        look.tile(
+            "GPUs",
+            summary.get("gpus"),
+            f"Enough that 95 % of people wait at most {answer.scenario.p95_wait_s:g} s for a free "
+            "GPU in the busiest hour of the week.",
+        )
+    with tiles[3]:
+        look.tile(
+            "Clips per paid GPU-hour",
+            summary.get("clips_per_gpu_hour"),
+            "Accepted clips over all the hours that the GPUs are paid for, busy or not.",
+        )
+    with tiles[4]:
+        look.tile(
+            "Clips not served",
+            summary["unserved_share"],
+            "The policy sends them to a model that cannot make them (no sound, no image input, "
+            "too long, too large).",
+        )
+    for warning in answer.warnings:
+        st.warning(warning, icon=":material/warning:")
+
+
+def _cheaper(answer: projection.Projection) -> str:
+    """Say how the same traffic costs under the cheapest capable routing."""
+    if answer.policy.id == "cheapest-capable":
+        return ""
+    from dataclasses import replace
+
+    other = projected(replace(answer.scenario, policy="cheapest-capable"), store.version())
+    there = other.summary.get("usd_per_accepted_clip")
+    here = answer.summary["usd_per_accepted_clip"]
+    if there is None:
+        return ""
+    text = f"The cheapest capable routing costs {present.money(there.value)} per accepted clip"
+    share = float(other.summary["served_share"].value)
+    served = float(answer.summary["served_share"].value)
+    if share > served:
+        text += (
+            f" and serves {present.percent(share)} of the clips "
+            f"instead of {present.percent(served)}"
+        )
+    change = float(there.value) / float(here.value) - 1
+    word = "less" if change < 0 else "more"
+    return f"{text} ({abs(change):.0%} {word})."
+
+
+def _flows(answer: projection.Projection) -> None:
+    look.sankey(
+        [
+            (
+                result.segment.name,
+                "not served" if result.reason else str(result.route),
+                result.segment.share,
+            )
+            for result in answer.segments
+            if result.segment.share > 0
+        ],
+        key="overview-flows",
+    )
+
+
+def _routes(answer: projection.Projection) -> None:
+    columns = st.columns(3)
+    seconds = columns[0].select_slider("Seconds", [4, 5, 6, 8, 10], value=5, key="overview-seconds")
+    resolution = columns[1].segmented_control(
+        "Size", ["480p", "720p", "1080p"], default="720p", required=True, key="overview-size"
+    )
+    audio = columns[2].toggle("With sound", key="overview-audio")
+    request = ClipRequest(seconds=seconds, resolution=str(resolution), audio=audio)
+    asked = answer.scenario
+    named = [rule.route for rule in answer.policy.rules]
+    served, refused = routes(asked, request, tuple(named), store.version())
+    if served:
+        look.cost_bars(
+            [cost.route for cost in served], [cost.usd for cost in served], key="overview-routes"
+        )
+    st.caption(
+        "One attempt, paid by use: an API's bill, or busy GPU seconds with their 90 % interval. "
+        "Idle GPUs, retries and rejects come on top in the figures above."
+    )
+    if refused:
+        with st.expander(f"{len(refused)} routes cannot make this clip"):
+            st.markdown("\n".join(f"- **{item.route}**: {item.reason}" for item in refused))
+
+
+@st.cache_resource(max_entries=256, show_spinner=False)
+def routes(
+    asked: scenario.Scenario, request: ClipRequest, named: tuple[str, ...], version: str
+) -> tuple:  # type: ignore[type-arg]
+    """Return who can make one clip at what cost, and who cannot and why."""
+    del version
+    apis = scenario.api_models(asked, named)
+    return every_route(request, asked.deployments, apis, asked.date)
+
+
+def _segments(answer: projection.Projection) -> None:
+    st.subheader("Segment by segment")
+    st.dataframe(
+        [
+            {
+                "Segment": result.segment.name,
+                "Share": result.segment.share,
+                "Route": result.route or "none",
+                "Served": "yes" if not result.reason else "no",
+                "Attempts a month": result.attempts,
+                "Accepted a month": result.accepted,
+                "USD per attempt": _value(result.unit.usd if result.unit else None),
+                "USD per accepted clip": _value(result.per_accepted),
+                "… by use only": _value(result.usage_per_accepted),
+                "USD a month": _value(result.usd_per_month),
+                "Known": result.per_accepted.basis.value if result.per_accepted else "–",
+            }
+            for result in answer.segments
+        ],
+        hide_index=True,
+        column_config={
+            "Share": st.column_config.NumberColumn(format="percent"),
+            "Attempts a month": st.column_config.NumberColumn(format="%,.0f"),
+            "Accepted a month": st.column_config.NumberColumn(format="%,.0f"),
+            "USD per attempt": st.column_config.NumberColumn(format="$%.4f"),
+            "USD per accepted clip": st.column_config.NumberColumn(format="$%.4f"),
+            "… by use only": st.column_config.NumberColumn(format="$%.4f"),
+            "USD a month": st.column_config.NumberColumn(format="$%,.0f"),
+        },
+    )
+
+
+def _value(figure: object) -> float | None:
+    from costlab.core import Figure
+
+    return float(figure.value) if isinstance(figure, Figure) else None
+
+
+def _fleet(answer: projection.Projection) -> None:
+    if not answer.pools:
+        return
+    st.subheader("The GPUs behind it")
+    st.dataframe(
+        [
+            {
+                "Deployment": pool.route,
+                "GPUs": int(pool.gpus.value),
+                "USD per GPU-hour": float(pool.price.value),
+                "USD a month": float(pool.usd_per_month.value),
+                "Busy over the month": float(pool.utilisation.value),
+                "Busy in the peak hour": float(pool.peak_utilisation.value),
+                "p95 wait (s)": _value(pool.p95_wait_s),
+                "Clips per GPU-hour, full": float(pool.clips_per_gpu_hour.value),
+                "Accepted per paid GPU-hour": float(pool.sold_clips_per_gpu_hour.value),
+            }
+            for pool in answer.pools
+        ],
+        hide_index=True,
+        column_config={
+            "USD per GPU-hour": st.column_config.NumberColumn(format="$%.2f"),
+            "USD a month": st.column_config.NumberColumn(format="$%,.0f"),
+            "Busy over the month": st.column_config.NumberColumn(format="percent"),
+            "Busy in the peak hour": st.column_config.NumberColumn(format="percent"),
+            "p95 wait (s)": st.column_config.NumberColumn(format="%.1f"),
+            "Clips per GPU-hour, full": st.column_config.NumberColumn(format="%.2f"),
+            "Accepted per paid GPU-hour": st.column_config.NumberColumn(format="%.2f"),
+        },
+    )
+
+
+def _claims(answer: projection.Projection) -> None:
+    st.subheader("What articles claim, and what is found")
+    findings = checked_claims(answer.scenario, store.version())
+    st.dataframe(
+        [
+            {
+                "Claim": finding.claim,
+                "Found": present.figure(finding.found) if finding.found else "–",
+                "Known": finding.found.basis.value if finding.found else "–",
+                "Verdict": finding.verdict,
+            }
+            for finding in findings
+        ],
+        hide_index=True,
+        row_height=36,
+    )
+    look.proof(
+        {finding.claim: finding.found for finding in findings if finding.found},
+        key="overview-claims",
+    )

@@ -1,0 +1,233 @@
+"""Change a scenario beside its answer; save it; put scenarios side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import streamlit as st
+
+from costlab import catalog, performance, present, projection, routing, scenario, store, traffic
+from costlab.core import CostlabError, plain
+from costlab.pages import look
+from costlab.pages.overview import projected
+
+SEGMENT_COLUMNS = (
+    "name", "share", "stage", "tier", "quality", "mode", "seconds", "resolution", "audio",
+    "batch", "acceptance", "max_tries",
+)  # fmt: skip
+DEPLOYMENT_COLUMNS = (
+    "model", "gpu", "offer", "gpus_per_clip", "steps", "guidance", "precision", "usd_per_gpu_hour",
+    "interruptions_per_hour", "failure_share",
+)  # fmt: skip
+
+
+def page() -> None:
+    """Draw the page."""
+    st.header("Change a scenario and see what moves")
+    known = scenario.scenarios()
+    name = st.selectbox(
+        "Start from",
+        list(known),
+        format_func=lambda key: known[key].title,
+        key="edited",
+        bind="query-params",
+    )
+    try:
+        before = projected(known[name], store.version())
+        edited, mix = _edit(known[name], before)
+        after = projection.project(edited, mix=mix)
+        _difference(before, after)
+        _save(edited, mix)
+    except CostlabError as error:
+        look.refusal(error)
+    _compare(known)
+
+
+def _edit(
+    asked: scenario.Scenario, before: projection.Projection
+) -> tuple[scenario.Scenario, traffic.TrafficMix]:
+    key = f"{asked.id}-"
+    policies = routing.policies()
+    first, second, third, fourth = st.columns(4)
+    policy = first.selectbox(
+        "Routing policy",
+        list(policies),
+        index=list(policies).index(asked.policy),
+        format_func=lambda item: policies[item].title,
+        key=f"{key}policy",
+    )
+    volume = second.number_input(
+        "Clips wanted a month",
+        min_value=0.0,
+        value=float(before.mix.clips_per_month if asked.clips_per_month is None
+                    else asked.clips_per_month),
+        step=1000.0,
+        format="%.0f",
+        key=f"{key}volume",
+    )  # fmt: skip
+    wait = third.number_input(
+        "95 % wait at most (s)",
+        min_value=1.0,
+        value=float(asked.p95_wait_s),
+        step=10.0,
+        format="%.0f",
+        key=f"{key}wait",
+        help="For a free GPU, in the busiest hour of the week.",
+    )
+    day = fourth.date_input("Prices as of", value=asked.date, key=f"{key}day")
+    st.markdown("**Traffic** — shares must sum to 1")
+    segments = st.data_editor(
+        [_cells(segment, SEGMENT_COLUMNS) for segment in before.mix.segments],
+        num_rows="dynamic",
+        key=f"{key}segments",
+        column_config={
+            "share": st.column_config.NumberColumn(min_value=0, max_value=1, format="%.3f"),
+            "stage": _choice("preview", "final"),
+            "quality": _choice("standard", "premium"),
+            "mode": _choice("t2v", "i2v", help="From text, or from an image."),
+            "resolution": _choice("480p", "720p", "1080p", "4k"),
+            "acceptance": st.column_config.NumberColumn(
+                min_value=0.01, max_value=1, help="Share of delivered clips that users keep."
+            ),
+            "max_tries": st.column_config.NumberColumn(
+                min_value=1, step=1, help="Empty: until one is accepted."
+            ),
+        },
+    )
+    st.markdown("**Self-hosted deployments**")
+    offers = [offer.id for offer in catalog.offers(asked.date)]
+    deployments = st.data_editor(
+        [_cells(item, DEPLOYMENT_COLUMNS) for item in asked.deployments],
+        num_rows="dynamic",
+        key=f"{key}deployments",
+        column_config={
+            "model": _choice(*(m.id for m in catalog.models() if m.kind == "self_hosted")),
+            "gpu": _choice(*(gpu.id for gpu in performance.gpus())),
+            "offer": _choice(*offers, help="Where the GPU is rented, and how."),
+            "steps": st.column_config.NumberColumn(
+                min_value=1, step=1, help="Empty: the authors' default (40, or 50 for the 5B)."
+            ),
+            "usd_per_gpu_hour": st.column_config.NumberColumn(
+                help="Your contract's price; empty: the offer's list price."
+            ),
+        },
+    )
+    apis = st.multiselect(
+        "APIs that a cheapest policy may use",
+        [model.id for model in catalog.models() if model.kind == "api"],
+        default=[catalog.model(api).id for api in asked.apis],
+        key=f"{key}apis",
+    )
+    mix = traffic.parse_mix(
+        {
+            **plain(before.mix),
+            "segments": _rows(segments),
+            "clips_per_month": volume,
+        },
+        "traffic table",
+    )
+    edited = scenario.parse_scenario(
+        {
+            **plain(asked),
+            "policy": policy,
+            "p95_wait_s": wait,
+            "date": day,
+            "clips_per_month": volume,
+            "deployments": _rows(deployments),
+            "apis": apis,
+        },
+        "edited scenario",
+    )
+    return edited, mix
+
+
+def _choice(*options: str, help: str | None = None) -> Any:
+    return st.column_config.SelectboxColumn(options=list(options), required=True, help=help)
+
+
+def _cells(record: Any, columns: tuple[str, ...]) -> dict[str, Any]:
+    return {
+        name: float(value) if name in ("seconds", "usd_per_gpu_hour") and value else value
+        for name in columns
+        for value in [getattr(record, name)]
+    }
+
+
+def _rows(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return the rows of an edited table, empty cells left to their defaults."""
+    rows = []
+    for row in table:
+        filled = {k: v for k, v in row.items() if v is not None and v == v and v != ""}
+        for name in ("seconds", "usd_per_gpu_hour"):
+            if name in filled:
+                filled[name] = f"{filled[name]:g}"
+        for name in ("steps", "max_tries", "gpus_per_clip"):
+            if name in filled:
+                filled[name] = int(filled[name])
+        rows.append(filled)
+    return rows
+
+
+def _difference(before: projection.Projection, after: projection.Projection) -> None:
+    st.subheader("The answer now")
+    names = {
+        "usd_per_accepted_clip": "Cost per accepted clip",
+        "usd_per_month": "Bill a month",
+        "gpus": "GPUs",
+        "unserved_share": "Clips not served",
+    }
+    for column, (name, label) in zip(st.columns(len(names)), names.items(), strict=True):
+        with column:
+            figure, old = after.summary.get(name), before.summary.get(name)
+            look.tile(label, figure)
+            if figure and old and figure.value != old.value:
+                st.caption(f"was {present.number(old.value, old.unit)}")
+    for warning in after.warnings:
+        st.warning(warning, icon=":material/warning:")
+    look.proof(after.figures(), key="scenario-proof")
+
+
+def _save(edited: scenario.Scenario, mix: traffic.TrafficMix) -> None:
+    with st.form("save", border=False):
+        name, title, who = st.columns(3)
+        new_id = name.text_input("Save as", placeholder="my-scenario")
+        new_title = title.text_input("Title", value=edited.title)
+        person = who.text_input("Your name", placeholder="optional")
+        if st.form_submit_button("Save scenario", icon=":material/save:"):
+            if not new_id.strip():
+                st.error("Give the scenario a short name to save it under.")
+                return
+            identity = new_id.strip()
+            own_mix = {**plain(mix), "id": f"{identity}-mix", "title": f"Traffic of {new_title}"}
+            traffic.save_mix(own_mix, who=person)
+            scenario.save_scenario(
+                replace(edited, id=identity, title=new_title, mix=own_mix["id"]), who=person
+            )
+            st.success(f"Saved as {identity}; the command line has it too: "
+                       f"`costlab project {identity}`")  # fmt: skip
+
+
+def _compare(known: Mapping[str, scenario.Scenario]) -> None:
+    st.subheader("Side by side")
+    chosen = st.multiselect(
+        "Scenarios to compare",
+        list(known),
+        default=list(known)[:2],
+        max_selections=4,
+        format_func=lambda key: known[key].title,
+        key="compared",
+    )
+    rows: dict[str, dict[str, str]] = {}
+    for name in chosen:
+        try:
+            summary = projected(known[name], store.version()).summary
+        except CostlabError as error:
+            look.refusal(error)
+            continue
+        for quantity, figure in summary.items():
+            row = rows.setdefault(quantity, {"": look.words(quantity)})
+            row[known[name].title] = present.figure(figure)
+    if rows:
+        st.dataframe(list(rows.values()), hide_index=True)

@@ -1,0 +1,159 @@
+"""Scenarios: what to project, checked against every table they name, on file and in the store."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import date
+from pathlib import Path
+from typing import Any
+
+from costlab import catalog, performance, routing, store, traffic
+from costlab.core import BadData, CostlabError, InvalidArgument, UnknownName, plain
+from costlab.unitcost import Deployment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scenario:
+    """What to project: a mix under a policy on a day, with the deployments and APIs at hand.
+
+    ``apis`` are the API models that a ``cheapest`` policy may choose from; rules may name others.
+    ``clips_per_month`` replaces the mix's. ``p95_wait_s`` is the promise: 95 % of interactive
+    requests of the week's busiest hour wait no longer for a free slot. ``batch_utilisation`` is how
+    full the fleet may run, over the month, with batch work filled in.
+    """
+
+    id: str
+    title: str
+    date: date
+    mix: str
+    policy: str
+    deployments: tuple[Deployment, ...] = ()
+    apis: tuple[str, ...] = ()
+    clips_per_month: float | None = None
+    p95_wait_s: float = 60.0
+    batch_utilisation: float = 0.95
+    api_failure_share: float = 0.0
+    note: str = ""
+
+    def __post_init__(self) -> None:
+        problems = []
+        if self.clips_per_month is not None and not (
+            math.isfinite(self.clips_per_month) and self.clips_per_month >= 0
+        ):
+            problems.append(f"clips_per_month must not be negative, found {self.clips_per_month}")
+        if not self.p95_wait_s > 0:
+            problems.append(f"p95_wait_s must be greater than 0, found {self.p95_wait_s}")
+        if not 0 < self.batch_utilisation <= 1:
+            problems.append(f"batch_utilisation must be in (0, 1], found {self.batch_utilisation}")
+        if not 0 <= self.api_failure_share < 1:
+            problems.append(f"api_failure_share must be in [0, 1), found {self.api_failure_share}")
+        if not self.deployments and not self.apis:
+            problems.append("deployments, apis: a scenario needs at least one route")
+        if problems:
+            raise BadData(f"scenario {self.id}", problems)
+
+
+def check(scenario: Scenario, policy: routing.Policy) -> None:
+    """Raise `BadData` naming every model, GPU, offer or rule the scenario gets wrong."""
+    problems: list[str] = []
+
+    def attempt(place: str, look_up: Any, *arguments: Any, **named: Any) -> None:
+        try:
+            look_up(*arguments, **named)
+        except CostlabError as error:
+            problems.append(f"{place}: {error}")
+
+    for number, deployment in enumerate(scenario.deployments, 1):
+        place = f"deployments[{number}]"
+        attempt(f"{place}.model", _self_hosted_model, deployment.model)
+        attempt(f"{place}.gpu", performance.gpu, deployment.gpu)
+        attempt(f"{place}.offer", _offer_for, deployment, scenario.date)
+    for number, api in enumerate(scenario.apis, 1):
+        attempt(f"apis[{number}]", _api_model, api)
+    if not problems:
+        names = [deployment.route for deployment in scenario.deployments]
+        problems += [
+            f"deployments: {name} appears twice" for name in {*names} if names.count(name) > 1
+        ]
+        attempt("policy", _policy_routes, scenario, policy)
+    if problems:
+        raise BadData(f"scenario {scenario.id}", problems)
+
+
+def _self_hosted_model(name: str) -> None:
+    if catalog.model(name).kind != "self_hosted":
+        raise InvalidArgument(f"{name} is an API model; a deployment needs a Wan model")
+
+
+def _api_model(name: str) -> None:
+    if catalog.model(name).kind != "api":
+        raise InvalidArgument(f"{name} is self-hosted; name it under deployments instead")
+
+
+def _offer_for(deployment: Deployment, as_of: date) -> None:
+    offer = catalog.offer(deployment.offer, as_of=as_of)
+    if offer.gpu != performance.gpu(deployment.gpu).id:
+        raise InvalidArgument(f"{offer.id} rents {offer.gpu}, the deployment says {deployment.gpu}")
+
+
+def _policy_routes(scenario: Scenario, policy: routing.Policy) -> None:
+    deployed = {deployment.model_id for deployment in scenario.deployments}
+    for rule in policy.rules:
+        model = catalog.model(rule.route)
+        if model.kind == "self_hosted" and model.id not in deployed:
+            raise InvalidArgument(
+                f"rule '{rule.words}' needs a deployment of {model.id}; "
+                f"the scenario deploys {', '.join(sorted(deployed)) or 'none'}"
+            )
+
+
+def _scenario_file(path: Path) -> list[dict[str, Any]]:
+    loaded = store.load_yaml(path.read_text(encoding="utf-8"), path.name)
+    if not isinstance(loaded, dict):
+        raise BadData(path.name, ["expected one scenario: a mapping with id, title, date, mix, …"])
+    return [loaded]
+
+
+SCENARIOS = store.Shelf(
+    table="scenarios", record=Scenario, pattern="scenarios/*.yaml", parse=_scenario_file
+)
+
+
+def scenarios() -> dict[str, Scenario]:
+    """Return every scenario by id: the shipped ones, and on top of them the user's own."""
+    shipped = {scenario.id: scenario for scenario in store.records(SCENARIOS)}
+    added = store.entries("scenario")
+    return shipped | {name: parse_scenario(entry.body) for name, entry in added.items()}
+
+
+def scenario(name: str) -> Scenario:
+    """Return one scenario by id, or from a YAML file where ``name`` is a path to one."""
+    if name.endswith((".yaml", ".yml")):
+        path = Path(name)
+        if not path.is_file():
+            raise UnknownName(f"no scenario file {name}")
+        return store.parse(_scenario_file(path), Scenario, path.name)[0]
+    known = scenarios()
+    if name not in known:
+        raise UnknownName.among("scenario", name, known)
+    return known[name]
+
+
+def parse_scenario(body: dict[str, Any], where: str = "scenario") -> Scenario:
+    """Return a scenario from plain data; raises `BadData` listing every problem."""
+    return store.parse([body], Scenario, where)[0]
+
+
+def save_scenario(scenario: Scenario, *, who: str = "", why: str = "") -> None:
+    """Check a scenario and keep it in the user's store, as the newest of its id."""
+    traffic.mix(scenario.mix)
+    check(scenario, routing.policy(scenario.policy))
+    store.add_entry("scenario", scenario.id, plain(scenario), who=who, why=why)
+
+
+def api_models(scenario: Scenario, routes: Iterable[str]) -> tuple[str, ...]:
+    """Return the ids of the scenario's APIs and of those among ``routes``, each once."""
+    named = [catalog.model(name) for name in (*scenario.apis, *routes)]
+    return tuple(dict.fromkeys(model.id for model in named if model.kind == "api"))
