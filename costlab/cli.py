@@ -283,7 +283,7 @@ def predict(csv_file: Path | None, as_json: bool, **named: Any) -> None:
         return
     if not named["model"] or not named["gpu"]:
         raise InvalidArgument("name --model and --gpu, or a file of questions with --from")
-    question = performance.question(**{k: v for k, v in named.items() if v is not None})
+    question = performance.question({k: v for k, v in named.items() if v is not None})
     prediction = performance.predict(question)
     _emit(as_json, prediction.to_dict(), lambda: present.prediction(question, prediction))
 

@@ -7,10 +7,16 @@ value is one step away (``--json``, hover).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from costlab.core import Figure
+
+if TYPE_CHECKING:
+    from costlab.catalog import Quote, Ranking
+    from costlab.performance import Prediction, Question
+    from costlab.projection import Projection
 
 Number = float | int | Decimal
 
@@ -109,3 +115,125 @@ def tree(item: Figure, depth: int = 0) -> str:
     reference = f" [{item.ref}]" if item.ref else ""
     line = f"{'  ' * depth}{item.name}: {figure(item)} · {item.basis}{formula}{reference}{origin}"
     return "\n".join([line, *(tree(part, depth + 1) for part in item.inputs)])
+
+
+def quote(answer: Quote) -> str:
+    """Return a quote's derivation as a person would write it on paper."""
+    lines = [f"{answer.model} from {answer.provider}, {answer.as_of.isoformat()}", ""]
+    width = max((len(step.label) for step in answer.steps), default=0)
+    for step in answer.steps:
+        origin = ""
+        if step.source:
+            seen = step.source.seen or "undated"
+            origin = f"  [{step.source.publisher}, {step.source.document}; {seen}]"
+        lines.append(f"  {step.label.ljust(width)}  {step.text}{origin}")
+    lines += ["", f"  total  ${answer.usd:f}"]
+    if answer.stale:
+        lines.append(f"  note   {answer.stale_why}")
+    if answer.others:
+        others = ", ".join(f"{sku} ${Decimal(micro) / 10**6:f}" for sku, micro in answer.others)
+        lines.append(f"  other rates for this clip: {others}")
+    return "\n".join(lines)
+
+
+def ranking(answer: Ranking) -> str:
+    """Return who can make a clip, cheapest first, and who cannot and why."""
+    rows = [
+        [
+            q.model,
+            f"${q.usd:f}",
+            f"{q.billed_seconds:f} s",
+            q.provider,
+            "old price" if q.stale else "",
+        ]
+        for q in answer.served
+    ]
+    text = table(["model", "usd", "billed", "seller", ""], rows)
+    refused = "\n".join(f"  {name}: {reason}" for name, reason in answer.refused)
+    return f"{text}\n\nCannot make it:\n{refused}" if refused else text
+
+
+def prediction(question: Question, answer: Prediction) -> str:
+    """Return a prediction with its stages, limits and evidence."""
+    count = f"{question.num_gpus} × " if question.num_gpus > 1 else ""
+    lines = [
+        f"{question.model} on {count}{question.gpu}: {question.width}×{question.height}, "
+        f"{question.frames} frames, {question.steps} steps",
+        "",
+        f"  seconds     {figure(answer.figure('seconds'))}",
+        *(f"    {name.replace('_', ' '):<13} {significant(seconds)} s"
+          for name, seconds in answer.stages.items()),
+        f"  energy      {figure(answer.figure('energy_j'))}",
+        f"  memory      {figure(answer.figure('peak_vram_gib'))}"
+        + ("" if answer.fits else " – does not fit"),
+        f"  limit       {significant(answer.floor_s)} s at the card's peak rate "
+        f"({percent(answer.share_of_floor)} of it reached)",
+        f"  known       {answer.basis.value}, {answer.evidence}; nearest: {answer.nearest}",
+        *(f"  note        {note}" for note in answer.notes),
+    ]  # fmt: skip
+    return "\n".join(lines)
+
+
+def predictions(answers: Sequence[Mapping[str, Any]]) -> str:
+    """Return answered rows as a table; a row that cannot be answered says why."""
+    rows = []
+    for number_, row in enumerate(answers, 1):
+        if row["seconds"] is None:
+            rows.append([str(number_), "–", "", "", row["error"]])
+            continue
+        rows.append(
+            [
+                str(number_),
+                significant(row["seconds"]),
+                f"{significant(row['seconds_low'])}–{significant(row['seconds_high'])}",
+                significant(row["peak_vram_gib"]),
+                row["basis"],
+            ]
+        )
+    return table(["row", "seconds", "90 % interval", "GiB", "known"], rows)
+
+
+def projection(answer: Projection) -> str:
+    """Return a projection: the answer, the segments, the GPUs, the warnings."""
+    lines = [f"{answer.scenario.title} · {answer.policy.title} · {answer.scenario.date}", ""]
+    for name, item in answer.summary.items():
+        lines.append(f"  {name.replace('_', ' '):<29} {figure(item)} [{item.basis}]")
+    rows = [
+        [
+            r.segment.name,
+            percent(r.segment.share),
+            r.route or "none",
+            money(r.unit.usd.value) if r.unit else "not served",
+            money(r.per_accepted.value) if r.per_accepted else "–",
+            money(r.usd_per_month.value) if r.usd_per_month else "–",
+        ]
+        for r in answer.segments
+    ]
+    header = ["segment", "share", "route", "attempt", "accepted clip", "month"]
+    lines += ["", table(header, rows)]
+    if answer.pools:
+        pools = [
+            [
+                p.route,
+                f"{p.gpus.value}",
+                f"{money(p.price.value)}/h",
+                percent(p.utilisation.value),
+                percent(p.peak_utilisation.value),
+                significant(p.p95_wait_s.value) if p.p95_wait_s else "–",
+                significant(p.sold_clips_per_gpu_hour.value),
+            ]
+            for p in answer.pools
+        ]
+        header = ["deployment", "GPUs", "price", "busy", "peak", "p95 wait s", "clips/GPU-hour"]
+        lines += ["", table(header, pools)]
+    lines += ["", *(f"! {warning}" for warning in answer.warnings)]
+    return "\n".join(lines).rstrip()
+
+
+def wait_report(report: Mapping[str, Mapping[str, Any]]) -> str:
+    """Return waiting by formula beside waiting by simulation."""
+    rows = [
+        [name.replace("_", " "), *(significant(report[side][name], 4) for side in report)]
+        for name in ("utilisation", "p_wait", "mean_wait_s", "p95_wait_s")
+    ]
+    return table(["", *report], rows)

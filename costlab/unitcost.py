@@ -84,7 +84,8 @@ class Deployment:
 class UnitCost:
     """What one attempt costs on a route, with the bill's lines and the figure's proof.
 
-    ``slot_s`` is how long one slot of ``gpus`` GPUs is taken (None on an API).
+    ``slot_s`` is how long one slot of ``gpus`` GPUs is taken (None on an API). Failed attempts
+    count as billed unless a source says that the seller does not bill them.
     """
 
     route: str
@@ -202,7 +203,7 @@ def on_api(model: str, request: ClipRequest, as_of: date) -> UnitCost:
         usd=quote.figure(),
         lines=quote.lines,
         stale=quote.stale,
-        failures_billed=quote.failures_billed,
+        failures_billed=catalog.adapter(quote.provider).terms.failed_billed is not False,
     )
 
 

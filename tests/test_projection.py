@@ -1,0 +1,149 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from costlab import projection, scenario
+from costlab.core import BadData, Figure
+
+SCENARIOS = scenario.scenarios()
+
+
+@pytest.fixture(scope="module")
+def answers() -> dict[str, projection.Projection]:
+    return {name: projection.project(item) for name, item in SCENARIOS.items()}
+
+
+def test_at_least_four_scenarios_ship() -> None:
+    assert len(SCENARIOS) >= 4
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_lines_add_up_to_the_bill_and_splits_to_one(
+    name: str, answers: dict[str, projection.Projection]
+) -> None:
+    answer = answers[name]
+    total = sum(line.micro_usd for line in answer.bill)
+    month = answer.summary["usd_per_month"].value
+    assert int(month.scaleb(6)) == total  # type: ignore[union-attr]
+    parts = [r.usd_per_month.value for r in answer.segments if r.usd_per_month]
+    assert sum(int(part.scaleb(6)) for part in parts) == total  # type: ignore[union-attr]
+    assert sum(answer.split.values()) == pytest.approx(1)
+    served, unserved = answer.summary["served_share"], answer.summary["unserved_share"]
+    assert served.value + unserved.value == pytest.approx(1)  # type: ignore[operator]
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_every_leaf_says_where_it_comes_from(
+    name: str, answers: dict[str, projection.Projection]
+) -> None:
+    for path, figure in answers[name].figures().items():
+        for leaf in figure.leaves():
+            assert leaf.source or leaf.ref or leaf.formula, f"{path}: {leaf.name}"
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_intervals_hold_their_figures(name: str, answers: dict[str, projection.Projection]) -> None:
+    for path, figure in answers[name].figures().items():
+        if figure.range:
+            assert figure.range.low <= float(figure.value) * (1 + 1e-9), path
+            assert figure.range.high >= float(figure.value) * (1 - 1e-9), path
+
+
+@pytest.mark.parametrize("name", SCENARIOS)
+def test_idle_gpus_never_make_a_clip_cheaper(
+    name: str, answers: dict[str, projection.Projection]
+) -> None:
+    for result in answers[name].segments:
+        if result.per_accepted and result.usage_per_accepted:
+            assert float(result.per_accepted.value) >= float(result.usage_per_accepted.value) * (
+                1 - 1e-6
+            )
+
+
+def test_more_demand_never_needs_fewer_gpus() -> None:
+    asked = SCENARIOS["social-app"]
+    gpus = [
+        float(projection.project(replace(asked, clips_per_month=volume)).summary["gpus"].value)
+        for volume in (1_000, 10_000, 50_000, 100_000, 300_000)
+    ]
+    assert gpus == sorted(gpus)
+
+
+def test_a_stricter_promise_never_costs_less() -> None:
+    asked = SCENARIOS["social-app"]
+    months = [
+        float(projection.project(replace(asked, p95_wait_s=wait)).summary["usd_per_month"].value)
+        for wait in (600.0, 60.0, 5.0)
+    ]
+    assert months == sorted(months)
+
+
+def test_no_demand_costs_nothing() -> None:
+    answer = projection.project(replace(SCENARIOS["social-app"], clips_per_month=0))
+    assert answer.summary["usd_per_month"].value == 0
+    assert "usd_per_accepted_clip" not in answer.summary
+
+
+def test_cheapest_capable_never_pays_more_for_an_attempt_than_the_article(
+    answers: dict[str, projection.Projection],
+) -> None:
+    article = answers["social-app"]
+    cheapest = projection.project(replace(article.scenario, policy="cheapest-capable"))
+    for ours, theirs in zip(cheapest.segments, article.segments, strict=True):
+        if ours.unit and theirs.unit:
+            assert ours.unit.usd.value <= theirs.unit.usd.value
+
+
+def test_the_article_s_router_fails_photos_and_says_so(
+    answers: dict[str, projection.Projection],
+) -> None:
+    photos = next(r for r in answers["social-app"].segments if r.segment.mode == "i2v")
+    assert "takes text" in photos.reason
+    assert photos.usd_per_month is None
+    assert photos.fix is not None
+
+
+def test_every_mistake_of_a_scenario_is_named_at_once() -> None:
+    asked = SCENARIOS["social-app"]
+    wrong = replace(
+        asked,
+        deployments=(replace(asked.deployments[0], gpu="H1000", offer="nowhere"),),
+        apis=("veo-9",),
+    )
+    with pytest.raises(BadData) as caught:
+        projection.project(wrong)
+    text = str(caught.value)
+    for part in ("deployments[1].gpu: unknown GPU 'H1000'", "deployments[1].offer:", "apis[1]:"):
+        assert part in text
+
+
+def test_a_rule_without_its_deployment_is_refused() -> None:
+    asked = SCENARIOS["social-app"]
+    with pytest.raises(BadData, match=r"needs a deployment of wan2\.2-t2v-a14b"):
+        projection.project(replace(asked, deployments=()))
+
+
+def test_the_frame_is_tidy(answers: dict[str, projection.Projection]) -> None:
+    frame = answers["social-app"].frame()
+    assert list(frame.columns) == [
+        "scenario", "section", "item", "quantity", "value", "unit", "basis", "low", "high",
+        "weakest_input", "formula", "hash",
+    ]  # fmt: skip
+    assert not frame.duplicated(["section", "item", "quantity"]).any()
+
+
+def test_the_same_scenario_gives_the_same_hashes() -> None:
+    first, second = (
+        {path: figure.content_hash for path, figure in projection.project(item).figures().items()}
+        for item in (SCENARIOS["social-app"], SCENARIOS["social-app"])
+    )
+    assert first == second
+
+
+def test_a_saved_scenario_projects_like_its_original(own_store: object) -> None:
+    asked = SCENARIOS["dev-and-test"]
+    scenario.save_scenario(replace(asked, id="mine"), who="Ann")
+    mine: Figure = projection.project(scenario.scenario("mine")).summary["usd_per_month"]
+    assert mine.value == projection.project(asked).summary["usd_per_month"].value
