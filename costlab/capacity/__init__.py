@@ -1,0 +1,1 @@
+"""How many servers a promise needs, and how long people wait."""
