@@ -537,10 +537,10 @@ def _pool(
     )
 
 
-def _p95_wait(peak: capacity.PeakHour, servers: int, slots: Figure) -> Figure | None:
-    if not peak.arrivals_per_s:
+def _p95_wait(peak: capacity.PeakHour, count: int, slots: Figure) -> Figure | None:
+    wait = peak.wait(count)
+    if wait is None:
         return None
-    wait = capacity.wait(peak.arrivals_per_s, peak.mean_s, servers, peak.scv)
     return Figure.derived(
         "p95 wait in the busiest hour",
         wait.p95_wait_s,

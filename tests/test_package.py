@@ -13,7 +13,8 @@ HEAVY = ("torch", "diffusers", "transformers", "streamlit", "pandas", "numpy", "
 
 
 @pytest.mark.parametrize(
-    "what", ["import costlab", "from costlab.cli import main; main(['--help'], standalone_mode=False)"]
+    "what",
+    ["import costlab", "from costlab.cli import main; main(['--help'], standalone_mode=False)"],
 )
 def test_starting_loads_nothing_heavy(what: str) -> None:
     code = f"{what}\nimport sys; print([m for m in {HEAVY!r} if m in sys.modules])"
@@ -36,11 +37,8 @@ def test_a_wheel_works_outside_the_clone(tmp_path: Path) -> None:
     subprocess.run([*build, str(ROOT)], check=True, capture_output=True, text=True)
     wheel = next(tmp_path.glob("costlab-*.whl"))
     site = tmp_path / "site"
-    subprocess.run(
-        [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet", "--target", str(site), str(wheel)],
-        check=True,
-        capture_output=True,
-    )  # fmt: skip
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "--quiet"]
+    subprocess.run([*install, "--target", str(site), str(wheel)], check=True, capture_output=True)
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     env = {**os.environ, "PYTHONPATH": str(site), "COSTLAB_HOME": str(tmp_path / "home")}
@@ -50,7 +48,7 @@ def test_a_wheel_works_outside_the_clone(tmp_path: Path) -> None:
     )  # fmt: skip
     assert json.loads(done.stdout)["scenario"]["id"] == "social-app"
     where = subprocess.run(
-        [sys.executable, "-c", "import costlab.pages.overview as o, costlab; print(costlab.__file__)"],
+        [sys.executable, "-c", "import costlab.pages.overview as page; print(page.__file__)"],
         cwd=elsewhere, env=env, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert str(site) in where.stdout

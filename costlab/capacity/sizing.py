@@ -28,11 +28,14 @@ class Load:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PeakHour:
-    """The busiest hour of the week: arrivals, and the mixture of slot seconds they bring."""
+    """The busiest hour of the week: arrivals, and the mixture of slot seconds they bring.
+
+    ``lengths_s`` are the different slot seconds, ``shares`` how many arrivals bring each.
+    """
 
     arrivals_per_s: float
-    mean_s: float
-    scv: float
+    lengths_s: tuple[float, ...]
+    shares: tuple[float, ...]
 
     @classmethod
     def of(cls, loads: Sequence[Load], hours: float, peak_factor: float) -> PeakHour:
@@ -41,22 +44,28 @@ class PeakHour:
             raise InvalidArgument(
                 f"hours and peak_factor must be greater than 0, got {hours}, {peak_factor}"
             )
-        waiting = [load for load in loads if not load.batch and load.per_month > 0]
-        month = math.fsum(load.per_month for load in waiting)
-        if not month:
-            return cls(arrivals_per_s=0.0, mean_s=0.0, scv=0.0)
-        mean = math.fsum(load.per_month * load.slot_s for load in waiting) / month
-        square = math.fsum(load.per_month * load.slot_s**2 for load in waiting) / month
+        by_length: dict[float, float] = {}
+        for load in loads:
+            if not load.batch and load.per_month > 0:
+                by_length[load.slot_s] = by_length.get(load.slot_s, 0.0) + load.per_month
+        month = math.fsum(by_length.values())
         return cls(
             arrivals_per_s=month / (hours * SECONDS_PER_HOUR) * peak_factor,
-            mean_s=mean,
-            scv=max(square / mean**2 - 1, 0.0),
+            lengths_s=tuple(by_length),
+            shares=tuple(count / month for count in by_length.values()),
         )
 
     @property
     def erlangs(self) -> float:
         """Slots' worth of work that arrives."""
-        return self.arrivals_per_s * self.mean_s
+        mean_s = math.fsum(s * w for s, w in zip(self.lengths_s, self.shares, strict=True))
+        return self.arrivals_per_s * mean_s
+
+    def wait(self, slots: int) -> queueing.Wait | None:
+        """Return the wait at ``slots``; None where nobody arrives."""
+        if not self.arrivals_per_s:
+            return None
+        return queueing.mgc(self.arrivals_per_s, self.lengths_s, self.shares, slots)
 
 
 def slots_needed(
@@ -78,7 +87,9 @@ def slots_needed(
     if not busy:
         return 0
     interactive = (
-        queueing.servers_needed(peak.arrivals_per_s, peak.mean_s, peak.scv, p95_wait_s)
+        queueing.servers_needed_for_mix(
+            peak.arrivals_per_s, peak.lengths_s, peak.shares, p95_wait_s
+        )
         if peak.arrivals_per_s
         else 0
     )

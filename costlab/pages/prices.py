@@ -1,0 +1,198 @@
+"""The price book: what a clip costs everywhere, every rate with its source and age."""
+
+from __future__ import annotations
+
+from datetime import date
+from decimal import Decimal
+
+import streamlit as st
+
+from costlab import catalog, present
+from costlab.core import RESOLUTIONS, ClipRequest, CostlabError, Source
+from costlab.pages import look
+
+TODAY_HELP = "Prices are those known on this day; retired models are refused with their successor."
+
+
+def page() -> None:
+    """Draw the page."""
+    as_of = st.date_input("Prices as of", value=_today(), key="prices-day", help=TODAY_HELP)
+    try:
+        _ranking(as_of)
+        _book(as_of)
+        _history()
+        _offers(as_of)
+    except CostlabError as error:
+        look.refusal(error)
+
+
+def _today() -> date:
+    return date.today()  # noqa: DTZ011  the day where the person sits
+
+
+def _request() -> ClipRequest:
+    columns = st.columns(4)
+    seconds = columns[0].number_input(
+        "Seconds", min_value=1.0, max_value=120.0, value=5.0, step=1.0
+    )
+    sizes = list(RESOLUTIONS)
+    size = columns[1].selectbox("Size", sizes, index=sizes.index("720p"))
+    mode = columns[2].selectbox(
+        "From", ["t2v", "i2v"], format_func={"t2v": "text", "i2v": "an image"}.get
+    )
+    audio = columns[3].toggle("With sound")
+    return ClipRequest(seconds=Decimal(f"{seconds:g}"), resolution=size, mode=mode, audio=audio)
+
+
+def _ranking(as_of: date) -> None:
+    heading = st.empty()
+    request = _request()
+    ranking = catalog.rank(request, as_of)
+    if not ranking.served:
+        heading.header("No API on sale that day can make this clip")
+    else:
+        best = ranking.served[0]
+        heading.header(
+            f"{best.model} makes this clip for {present.money(best.usd)}, "
+            f"the cheapest of {len(ranking.served)} on sale"
+        )
+        shown = ranking.served[:15]
+        look.cost_bars([q.model for q in shown], [q.figure() for q in shown], key="prices-rank")
+        if len(ranking.served) > len(shown):
+            st.caption(f"The {len(shown)} cheapest are drawn; the table below has all.")
+        names = [quoted.model for quoted in ranking.served]
+        chosen = st.selectbox("How is it worked out?", names, key="prices-derivation")
+        quoted = next(quoted for quoted in ranking.served if quoted.model == chosen)
+        st.code(present.quote(quoted), language=None, wrap_lines=True)
+        if quoted.stale:
+            st.warning(quoted.stale_why, icon=":material/schedule:")
+    if ranking.refused:
+        with st.expander(f"{len(ranking.refused)} models cannot make it"):
+            st.dataframe(
+                [{"Model": name, "Why": reason} for name, reason in ranking.refused],
+                hide_index=True,
+            )
+
+
+def _book(as_of: date) -> None:
+    st.subheader("Every rate in the book")
+    rows = catalog.prices()
+    columns = st.columns(3)
+    models = columns[0].multiselect("Models", sorted({row.model for row in rows}))
+    sellers = columns[1].multiselect("Sellers", sorted({row.provider for row in rows}))
+    everything = columns[2].toggle("Also retired, replaced and conflicting rows", value=False)
+    if not everything:
+        rows = catalog.in_force(rows, as_of)
+    shown = [
+        {
+            "Model": row.model,
+            "Seller": row.provider,
+            "Channel": row.channel,
+            "USD": float(row.usd_per_unit),
+            "Per": row.unit.replace("_", " "),
+            "Size": row.resolution or "any",
+            "Sound": {True: "yes", False: "no", None: "either"}[row.audio],
+            "Option": row.tier,
+            "Region": row.region,
+            "Seen": row.source.seen or "undated",
+            "Age (days)": row.age_days(as_of),
+            "State": _state(row, as_of),
+            "Publisher": row.source.publisher,
+            "Document": row.source.document,
+            "Address": _link(row.source),
+            "Row": row.sku,
+        }
+        for row in rows
+        if (not models or row.model in models) and (not sellers or row.provider in sellers)
+    ]
+    stale = sum(row["State"] == "old or undated" for row in shown)
+    st.caption(
+        f"{len(shown)} rows; {stale} are undated or were last seen over "
+        f"{catalog.STALE_AFTER_DAYS} days before that day and want reading again."
+    )
+    st.dataframe(
+        shown,
+        hide_index=True,
+        column_config={
+            "USD": st.column_config.NumberColumn(format="$%.6g"),
+            "Address": st.column_config.LinkColumn(display_text="open"),
+        },
+    )
+
+
+def _link(source: Source) -> str | None:
+    return source.locator if source.locator and source.locator.startswith("http") else None
+
+
+def _state(row: catalog.Price, as_of: date) -> str:
+    if row.retired_on and row.retired_on <= as_of:
+        return f"retired {row.retired_on}"
+    if row.status != "list":
+        return row.status
+    return "old or undated" if row.stale(as_of) else "current"
+
+
+def _history() -> None:
+    st.subheader("How a price moved")
+    dated = [row for row in catalog.prices() if row.opens and row.unit == "second"]
+    counts: dict[str, set[date]] = {}
+    for row in dated:
+        if row.opens:
+            counts.setdefault(row.model, set()).add(row.opens)
+    moved = sorted(name for name, days in counts.items() if len(days) > 1)
+    if not moved:
+        st.info("No model has been read on two different days yet.")
+        return
+    model = st.selectbox("Model", moved, key="prices-history-model")
+    series: dict[str, list[catalog.Price]] = {}
+    for row in dated:
+        if row.model == model:
+            series.setdefault(row.sku, []).append(row)
+    look.chart(
+        [
+            {
+                "type": "scatter",
+                "mode": "lines+markers",
+                "line": {"shape": "hv", "color": look.PALETTE[n % len(look.PALETTE)]},
+                "name": sku,
+                "x": [row.opens.isoformat() for row in rows if row.opens],
+                "y": [float(row.usd_per_unit) for row in rows],
+            }
+            for n, (sku, rows) in enumerate(sorted(series.items()))
+            for rows in [sorted(rows, key=lambda row: row.opens or date.min)]
+        ],
+        {
+            "height": 340,
+            "showlegend": True,
+            "legend": {"orientation": "h", "y": -0.2},
+            "yaxis": {"title": {"text": "USD per second of video"}, "rangemode": "tozero"},
+            "xaxis": {"title": {"text": "first seen on"}},
+        },
+        key="prices-history",
+    )
+
+
+def _offers(as_of: date) -> None:
+    st.subheader("GPU offers")
+    offers = catalog.offers(as_of)
+    gpus = st.multiselect("GPUs", sorted({offer.gpu for offer in offers}), key="prices-gpus")
+    st.dataframe(
+        [
+            {
+                "GPU": offer.gpu,
+                "Seller": offer.provider,
+                "Bought": offer.purchase.replace("_", " "),
+                "USD per GPU-hour": float(offer.usd_per_gpu_hour),
+                "GPUs per machine": offer.gpus_per_instance,
+                "Region": offer.region,
+                "Seen": offer.source.seen or "undated",
+                "Publisher": offer.source.publisher,
+                "Document": offer.source.document,
+                "Offer": offer.id,
+            }
+            for offer in offers
+            if not gpus or offer.gpu in gpus
+        ],
+        hide_index=True,
+        column_config={"USD per GPU-hour": st.column_config.NumberColumn(format="$%.3f")},
+    )
