@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from costlab import present, projection, scenario
+from tests.browser import PAGES
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_a_page_opens_without_a_complaint(page: str) -> None:
+    app = AppTest.from_string(
+        f"from costlab.pages import {page}\n{page}.page()", default_timeout=120
+    )
+    app.run()
+    assert not app.exception
+    assert not app.error
+
+
+def overview(name: str) -> AppTest:
+    app = AppTest.from_string(
+        "from costlab.pages import overview\noverview.page()", default_timeout=120
+    )
+    app.run()
+    app.selectbox(key="scenario").set_value(name).run()
+    assert not app.exception
+    return app
+
+
+@pytest.mark.parametrize("name", scenario.scenarios())
+def test_the_overview_states_the_projection_s_own_figures(name: str) -> None:
+    answer = projection.project(scenario.scenario(name))
+    app = overview(name)
+    blended = answer.summary["usd_per_accepted_clip"]
+    assert present.money(blended.value) in app.header[0].value
+    shown = {metric.label: metric.value for metric in app.metric}
+    month = answer.summary["usd_per_month"]
+    assert shown["Bill a month"] == present.number(month.value, month.unit)
+
+
+def test_a_figure_opens_to_its_price_row() -> None:
+    app = overview("social-app")
+    app.selectbox(key="overview-proof").set_value("summary/usd_per_month").run()
+    assert any("price:" in block.value or "[offer:" in block.value for block in app.code)
+
+
+def test_changing_the_policy_changes_the_answer_and_says_what_it_was() -> None:
+    app = AppTest.from_string(
+        "from costlab.pages import scenario\nscenario.page()", default_timeout=120
+    )
+    app.run()
+    app.selectbox(key="edited").set_value("social-app").run()
+    before = app.metric[0].value
+    app.selectbox(key="social-app-policy").set_value("all-api").run()
+    assert not app.exception
+    assert app.metric[0].value != before
+    assert any(caption.value.startswith("was ") for caption in app.caption)
+
+
+def test_a_scenario_saved_on_the_page_is_found_by_the_library(own_store: Path) -> None:
+    app = AppTest.from_string(
+        "from costlab.pages import scenario\nscenario.page()", default_timeout=120
+    )
+    app.run()
+    app.text_input[0].set_value("from-the-page")
+    app.button[0].click().run()
+    assert not app.exception
+    assert "from-the-page" in scenario.scenarios()
