@@ -1,0 +1,468 @@
+"""What one clip costs through an API on a day, derived step by step.
+
+    request ──▶ every SKU of the model on sale that day ──▶ plans ──▶ the preferred one ──▶ lines
+
+Among the SKUs that can serve, those that waste nothing come first (no unwanted sound, the lowest
+resolution that reaches the wanted one); then `book.preference` decides; then the shorter bill.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from datetime import date
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from costlab.catalog import contracts
+from costlab.catalog.billing import Plan, Step, adapter, bill, plain_number
+from costlab.catalog.book import (
+    PRICES,
+    STALE_AFTER_DAYS,
+    Price,
+    Sku,
+    in_force,
+    preference,
+    prices_of,
+    skus,
+)
+from costlab.catalog.contracts import Override
+from costlab.catalog.names import Model, model, models
+from costlab.core import (
+    RESOLUTIONS,
+    Basis,
+    CannotServe,
+    ClipRequest,
+    Figure,
+    LineItem,
+    NotOnSale,
+    Range,
+    plain,
+    usd,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Quote:
+    """The bill for one request, with everything that made it.
+
+    ``micro_usd`` is the sum of the lines, ``list_micro_usd`` what they come to without overrides,
+    ``others`` the other SKUs that could serve, dearest rule last, with their totals.
+    """
+
+    model: str
+    request: ClipRequest
+    as_of: date
+    plan: Plan
+    lines: tuple[LineItem, ...]
+    list_micro_usd: int
+    overrides: tuple[Override, ...]
+    stale: bool
+    stale_why: str
+    steps: tuple[Step, ...]
+    others: tuple[tuple[str, int], ...]
+
+    @property
+    def sku(self) -> str:
+        """The SKU that is billed."""
+        return self.plan.sku.id
+
+    @property
+    def head(self) -> Price:
+        """The main price row."""
+        return self.plan.sku.head
+
+    @property
+    def provider(self) -> str:
+        """Who sells it."""
+        return self.head.provider
+
+    @property
+    def billed_seconds(self) -> Decimal:
+        """Seconds on the bill, of one variant."""
+        return self.plan.billed_seconds
+
+    @property
+    def micro_usd(self) -> int:
+        """The total in millionths of a dollar."""
+        return sum(line.micro_usd for line in self.lines)
+
+    @property
+    def usd(self) -> Decimal:
+        """The total in dollars."""
+        return usd(self.micro_usd)
+
+    @property
+    def payload(self) -> dict[str, Any]:
+        """The request that the seller's API would get."""
+        return adapter(self.provider).payload(self.plan)
+
+    def figure(self) -> Figure:
+        """Return the total with its price rows as inputs; a printed range travels along."""
+        contract = {id(line): self._override_of(line) for line in self.lines}
+        inputs = []
+        for line in self.lines:
+            source = line.sources[0]
+            override = contract[id(line)]
+            inputs.append(
+                Figure(
+                    name=f"price of one {line.unit}",
+                    value=line.usd_per_unit,
+                    unit=f"USD/{line.unit}",
+                    basis=Basis.ENTERED if override else source.basis,
+                    source=source,
+                    ref=line.price_ref + (f"; override:{override.name}" if override else ""),
+                )
+            )
+        low = self.head.usd_low
+        return Figure.derived(
+            f"price of one clip by {self.model}",
+            self.usd,
+            "USD",
+            " + ".join(line.formula for line in self.lines),
+            inputs,
+            range=None
+            if low is None
+            else Range(low=float(low / self.head.usd * self.usd), high=float(self.usd), level=1.0),
+        )
+
+    def _override_of(self, line: LineItem) -> Override | None:
+        row = next((r for r, _ in self.plan.quantities if r.unit == line.unit), None)
+        if row is None or line.usd_per_unit == row.usd_per_unit:
+            return None
+        return contracts.standing_for(row, self.as_of, self.overrides)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return plain JSON data.
+
+        Keys: ``model``, ``provider``, ``channel``, ``sku``, ``as_of``, ``usd`` (decimal string),
+        ``micro_usd``, ``list_usd``, ``billed_seconds``, ``clip_seconds``, ``resolution``,
+        ``audio``, ``stale``, ``stale_why``, ``lines`` (label, quantity, unit, usd_per_unit, usd,
+        formula, price_ref), ``steps`` (label, text, source), ``payload``, ``others`` (sku, usd).
+        """
+        return {
+            "model": self.model,
+            "provider": self.provider,
+            "channel": self.head.channel,
+            "sku": self.sku,
+            "as_of": self.as_of.isoformat(),
+            "usd": format(self.usd, "f"),
+            "micro_usd": self.micro_usd,
+            "list_usd": format(usd(self.list_micro_usd), "f"),
+            "billed_seconds": plain_number(self.billed_seconds),
+            "clip_seconds": plain_number(self.plan.seconds),
+            "resolution": self.plan.resolution,
+            "audio": self.plan.audio,
+            "stale": self.stale,
+            "stale_why": self.stale_why,
+            "lines": [
+                {
+                    "label": line.label,
+                    "quantity": plain_number(line.quantity),
+                    "unit": line.unit,
+                    "usd_per_unit": plain_number(line.usd_per_unit),
+                    "usd": format(usd(line.micro_usd), "f"),
+                    "formula": line.formula,
+                    "price_ref": line.price_ref,
+                }
+                for line in self.lines
+            ],
+            "steps": plain(self.steps),
+            "payload": plain(self.payload),
+            "others": [{"sku": sku, "usd": format(usd(micro), "f")} for sku, micro in self.others],
+        }
+
+
+def quote(
+    name: str,
+    request: ClipRequest,
+    *,
+    as_of: date,
+    provider: str | None = None,
+    region: str = "",
+    tier: str = "",
+    backdate: bool = False,
+    fx: Mapping[str, Decimal] | None = None,
+    stale_after_days: int = STALE_AFTER_DAYS,
+    overrides: Sequence[Override] | None = None,
+) -> Quote:
+    """Return what ``request`` costs by model ``name`` on ``as_of``.
+
+    ``provider`` and ``region`` narrow who sells it; ``tier`` asks for a paid option
+    (``voice-control``, ``lora``); ``fx`` (local currency per USD) converts prices that are
+    published in another currency anew; ``overrides`` replaces those in the user's store.
+    Raises `UnknownName`, `NotOnSale` (with the retirement and what to use instead) or
+    `CannotServe` (with the reason of every SKU).
+    """
+    known = contracts.overrides() if overrides is None else tuple(overrides)
+    wanted = model(name)
+    try:
+        return _quote(
+            wanted, request, as_of, provider, region, tier, backdate, fx, stale_after_days, known
+        )
+    except NotOnSale as error:
+        if instead := _instead(wanted, request, as_of, known):
+            raise NotOnSale(f"{error}; on sale instead: {instead}") from None
+        raise
+
+
+def _quote(
+    wanted: Model,
+    request: ClipRequest,
+    as_of: date,
+    provider: str | None,
+    region: str,
+    tier: str,
+    backdate: bool,
+    fx: Mapping[str, Decimal] | None,
+    stale_after_days: int,
+    known: Sequence[Override],
+) -> Quote:
+    if wanted.kind == "self_hosted":
+        raise CannotServe(f"{wanted.id} runs on your own GPUs: predict its seconds instead")
+    candidates = [
+        sku
+        for sku in _on_sale(wanted.id, as_of, backdate, PRICES.fingerprint())
+        if provider in (None, sku.head.provider)
+    ]
+    if not candidates:
+        raise NotOnSale(_why_not_on_sale(wanted, as_of, provider))
+    plans, reasons = _plans(candidates, wanted, request, region, tier)
+    if not plans:
+        raise CannotServe(f"{wanted.id} cannot serve this: {'; '.join(dict.fromkeys(reasons))}")
+    totals = [(plan, *_priced(plan, as_of, known, fx)) for plan in sorted(plans, key=_order)]
+    best, lines, used = totals[0]
+    stale_why = _stale_why(best.sku, as_of, stale_after_days)
+    return Quote(
+        model=wanted.id,
+        request=request,
+        as_of=as_of,
+        plan=best,
+        lines=lines,
+        list_micro_usd=sum(line.micro_usd for line in bill(best)) if used else _sum(lines),
+        overrides=used,
+        stale=bool(stale_why),
+        stale_why=stale_why,
+        steps=(*best.steps, *_line_steps(lines, used)),
+        others=tuple((plan.sku.id, _sum(other)) for plan, other, _ in totals[1:]),
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ranking:
+    """Every API model for one request: who serves it, cheapest first; who cannot, and why."""
+
+    served: tuple[Quote, ...]
+    refused: tuple[tuple[str, str], ...]
+
+
+def rank(
+    request: ClipRequest,
+    as_of: date,
+    *,
+    region: str = "",
+    stale_after_days: int = STALE_AFTER_DAYS,
+) -> Ranking:
+    """Return a quote from every API model that can serve ``request``, cheapest first."""
+    known = contracts.overrides()
+    served, refused = [], []
+    for entry in models():
+        if entry.kind != "api":
+            continue
+        try:
+            served.append(
+                _quote(
+                    entry, request, as_of, None, region, "", False, None, stale_after_days, known
+                )
+            )
+        except (CannotServe, NotOnSale) as error:
+            refused.append((entry.id, str(error)))
+    return Ranking(
+        served=tuple(sorted(served, key=lambda item: (item.micro_usd, item.model))),
+        refused=tuple(refused),
+    )
+
+
+def quote_many(
+    names: Sequence[str], requests: Sequence[ClipRequest], days: Sequence[date]
+) -> list[int | None]:
+    """Return micro-dollars for many questions at once, None where one cannot be served.
+
+    Each distinct question is answered once by `quote`, so both ways agree exactly; a log repeats
+    few of them. The three sequences have one entry per question.
+    """
+    known = contracts.overrides()
+    epochs = _epochs(days)
+    answers: dict[tuple[str, ClipRequest, date], int | None] = {}
+    out = []
+    for name, request, day in zip(names, requests, days, strict=True):
+        key = (name, request, epochs[day])
+        if key not in answers:
+            try:
+                answers[key] = quote(name, request, as_of=day, overrides=known).micro_usd
+            except (CannotServe, NotOnSale):
+                answers[key] = None
+        out.append(answers[key])
+    return out
+
+
+def _epochs(days: Sequence[date]) -> dict[date, date]:
+    """Map each day to the first day of ours since which no price opened or closed."""
+    from bisect import bisect_right
+
+    changes = set()
+    for entry in models():
+        for row in prices_of(entry.id):
+            changes |= {row.opens, row.retired_on}
+            if row.valid_to:
+                changes.add(date.fromordinal(row.valid_to.toordinal() + 1))
+    for override in contracts.overrides():
+        changes.add(override.valid_from)
+        if override.valid_to:
+            changes.add(date.fromordinal(override.valid_to.toordinal() + 1))
+    edges = sorted(day for day in changes if day)
+    return {day: ([date.min, *edges])[bisect_right(edges, day)] for day in set(days)}
+
+
+@lru_cache(maxsize=4096)
+def _on_sale(model_id: str, as_of: date, backdate: bool, fingerprint: str) -> tuple[Sku, ...]:  # noqa: ARG001 - the cache key
+    return skus(in_force(prices_of(model_id), as_of, backdate=backdate))
+
+
+def _plans(
+    candidates: Sequence[Sku], wanted: Model, request: ClipRequest, region: str, tier: str
+) -> tuple[list[Plan], list[str]]:
+    plans, reasons = [], []
+    for sku in candidates:
+        row = sku.head
+        seller = adapter(row.provider)
+        if row.tier != tier:
+            reasons.append(f"{row.sku} is the {row.tier or 'plain'} tier")
+            continue
+        if row.region and row.region != (region or seller.home_region):
+            reasons.append(f"{row.sku} is sold in {row.region} only")
+            continue
+        try:
+            plans.append(seller.plan(sku, wanted, request))
+        except CannotServe as error:
+            reasons.append(str(error))
+    return plans, reasons
+
+
+def _order(plan: Plan) -> tuple[Any, ...]:
+    row = plan.sku.head
+    return (
+        plan.wastes_audio,
+        RESOLUTIONS[plan.resolution],
+        *preference(row),
+        plan.billed_seconds,
+        row.usd_per_unit,
+        row.sku,
+    )
+
+
+def _priced(
+    plan: Plan, as_of: date, known: Sequence[Override], fx: Mapping[str, Decimal] | None
+) -> tuple[tuple[LineItem, ...], tuple[Override, ...]]:
+    rates: dict[str, Decimal] = {}
+    used = []
+    for row, _ in plan.quantities:
+        if fx and row.local_currency in fx and row.local_amount is not None:
+            row = replace(row, usd=row.local_amount / fx[row.local_currency])
+            rates[row.unit] = row.usd_per_unit
+        override = contracts.standing_for(row, as_of, known)
+        if override:
+            used.append(override)
+            rates[row.unit] = override.rate(row)
+    return bill(plan, rates or None), tuple(used)
+
+
+def _sum(lines: Sequence[LineItem]) -> int:
+    return sum(line.micro_usd for line in lines)
+
+
+def _line_steps(lines: Sequence[LineItem], used: Sequence[Override]) -> tuple[Step, ...]:
+    steps = [
+        Step(
+            label="priced",
+            text=f"{line.formula} = ${usd(line.micro_usd)}",
+            source=line.sources[0] if line.sources else None,
+        )
+        for line in lines
+    ]
+    steps += [
+        Step(label="override", text=f"{item.name} by {item.who} from {item.valid_from}: {item.why}")
+        for item in used
+    ]
+    return tuple(steps)
+
+
+def _stale_why(sku: Sku, as_of: date, after_days: int) -> str:
+    for row in sku.rows:
+        age = row.age_days(as_of)
+        if age is None:
+            return f"{row.sku}: no source says on which day it was read"
+        if age < 0:
+            return f"{row.sku}: first seen {row.source.seen}, after the day asked about"
+        if age > after_days:
+            return f"{row.sku}: last seen {row.source.seen}, {age} days before"
+    return ""
+
+
+def _why_not_on_sale(wanted: Model, as_of: date, provider: str | None) -> str:
+    rows = [
+        row
+        for row in prices_of(wanted.id)
+        if row.status == "list" and provider in (None, row.provider)
+    ]
+    seller = f" from {provider}" if provider else ""
+    if not rows:
+        return (
+            f"{wanted.id} has no usable price{seller} in the book; see `left_out` for what was read"
+        )
+    retired: dict[str, date] = {}
+    for row in rows:
+        if row.retired_on and row.retired_on <= as_of:
+            retired[row.provider] = max(row.retired_on, retired.get(row.provider, date.min))
+    if retired:
+        gone = ", ".join(
+            f"{adapter(seller_id).name} on {day}"
+            for seller_id, day in sorted(retired.items(), key=lambda item: (item[1], item[0]))
+        )
+        return f"{wanted.id} is not on sale{seller} on {as_of}: retired by {gone}"
+    opening = [row for row in rows if row.opens and row.opens > as_of]
+    if opening:
+        first = min(opening, key=lambda row: row.opens or as_of)
+        return (
+            f"{wanted.id} has no price{seller} that was seen by {as_of}: the first is of "
+            f"{first.source.seen or first.opens} (${first.usd_per_unit} per {first.unit}); "
+            "ask for a later day or allow backdating"
+        )
+    return f"{wanted.id} is not on sale{seller} on {as_of}: its last price ended before that day"
+
+
+def _instead(wanted: Model, request: ClipRequest, as_of: date, known: Sequence[Override]) -> str:
+    """Name the successor that a source gives; else the cheapest of the family that is on sale and,
+    among sellers that are not resellers, the nearest in price to the last rate."""
+    options: dict[str, Quote] = {}
+    for entry in models():
+        if entry.kind == "api" and entry.id != wanted.id:
+            with suppress(CannotServe, NotOnSale):
+                options[entry.id] = _quote(
+                    entry, request, as_of, None, "", "", False, None, STALE_AFTER_DAYS, known
+                )
+    chosen = [wanted.successor] if wanted.successor in options else []
+    family = [name for name in options if model(name).family == wanted.family]
+    rates = [row.usd_per_unit for row in prices_of(wanted.id) if row.unit == "second"]
+    if not chosen and family:
+        chosen.append(min(family, key=lambda name: options[name].micro_usd))
+    direct = [name for name in options if options[name].head.channel != "reseller"]
+    if wanted.successor not in options and direct and rates:
+        goal = min(rates) * request.seconds * request.variants
+        chosen.append(min(direct, key=lambda name: abs(options[name].usd - goal)))
+    return ", ".join(
+        f"{name} (${plain_number(options[name].usd)} by {adapter(options[name].provider).name})"
+        for name in dict.fromkeys(chosen)
+    )

@@ -1,0 +1,53 @@
+"""Google Gemini API: Veo by the second, sound always on, three lengths."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from costlab.catalog.billing import PROMPT, Adapter, Plan, Terms, with_image
+from costlab.core import Source
+
+
+class Gemini(Adapter):
+    """Google Gemini API: Veo by the second, sound always on, three lengths."""
+
+    provider = "gemini"
+    name = "Google Gemini API"
+    terms = Terms(
+        moderated_billed=False,
+        concurrency={
+            "production": "50 requests a minute, 10 at once per project",
+            "preview": "10 requests a minute",
+        },
+        note="blocked clips are not charged; the limits rest on a reseller's guide",
+        source=Source(
+            publisher="Google",
+            document="Gemini API Veo docs copies",
+            seen="2025-04 to 2026",
+            seen_precision="month",
+        ),
+    )
+    answer_paths: ClassVar = {
+        "id": ("name",),
+        "status": ("done",),
+        "video_url": ("response.generateVideoResponse.generatedSamples.0.video.uri",),
+    }
+    statuses: ClassVar = {"True": "succeeded", "False": "running", "": "running"}
+
+    def payload(self, plan: Plan) -> dict[str, Any]:
+        """Return the long-running prediction that starts a clip."""
+        return {
+            "url": "https://generativelanguage.googleapis.com/v1beta/models/"
+            f"{plan.sku.head.endpoint}:predictLongRunning",
+            "json": {
+                "instances": [with_image({"prompt": PROMPT}, plan, "image")],
+                "parameters": {
+                    "aspectRatio": plan.request.aspect,
+                    "resolution": plan.resolution,
+                    "durationSeconds": int(plan.seconds),
+                },
+            },
+        }
+
+
+ADAPTER = Gemini()

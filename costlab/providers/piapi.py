@@ -1,0 +1,21 @@
+"""PiAPI: a reseller of Kling 3.0."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from costlab.catalog.billing import Adapter, Plan, neutral_payload
+
+
+class PiAPI(Adapter):
+    """PiAPI: a reseller of Kling 3.0."""
+
+    provider = "piapi"
+    name = "PiAPI"
+
+    def payload(self, plan: Plan) -> dict[str, Any]:
+        """Return what any such request must say; the seller's own field names were not read."""
+        return neutral_payload(plan)
+
+
+ADAPTER = PiAPI()
