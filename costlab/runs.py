@@ -86,8 +86,10 @@ class Run:
 
     ``smoke`` runs (CPU or tiny) prove that the path works and never enter a cost. ``method`` says
     whether ``seconds`` was composed from a few steps or timed as a full clip. ``switches`` maps
-    each switch of the recipe to ``applied``, or to why it was ``not applied``. A clip that ran out
-    of memory has ``fits`` False and no seconds.
+    each switch of the recipe (``name=value``) to ``applied``, or to why it was ``not applied``:
+    such a run has no seconds. Neither has a clip out of memory, whose ``fits`` is False.
+    ``seconds``, ``energy_j`` and the stages are those of the whole call, so of ``batch_size`` clips
+    at once; ``first_clip_s`` is the same call on a cold process, without loading (``load_s``).
     """
 
     started_at: str
@@ -115,6 +117,11 @@ class Run:
     spans: tuple[Mapping[str, Any], ...] = ()
     samples: Mapping[str, Any] = field(default_factory=dict)
     schema: int = SCHEMA
+
+    @property
+    def seconds_per_clip(self) -> float | None:
+        """A clip's share of ``seconds``, which is the wall time of a whole batch."""
+        return None if self.seconds is None else self.seconds / self.setting.batch_size
 
     @property
     def id(self) -> str:
