@@ -18,6 +18,9 @@ GIB = 2**30
 TEXT_TOKENS = 512
 TEXT_DIM = 4096
 UMT5_PARAMETERS = 5_680_910_336
+IMAGE_TOKENS = 257
+IMAGE_DIM = 1280
+CLIP_PARAMETERS = 630_766_080
 TRAIN_TIMESTEPS = 1000
 
 
@@ -90,7 +93,7 @@ ARCHITECTURES: dict[str, Architecture] = {
         ),
         Architecture(
             id="wan2.1-i2v-14b", **_A14B, in_channels=36, experts=1,
-            expert_parameters=16_396_192_064, boundary=None, mode="i2v", clip_image_encoder=True,
+            expert_parameters=16_394_878_784, boundary=None, mode="i2v", clip_image_encoder=True,
         ),
         Architecture(
             id="wan2.1-t2v-1.3b", layers=30, dim=1536, ffn=8960, heads=12, in_channels=16,
@@ -155,7 +158,8 @@ class ForwardFlops:
 def forward_flops(arch: Architecture, height: int, width: int, frames: int) -> ForwardFlops:
     """Return the exact FLOPs of a forward; ``attention`` is the part that grows with n².
 
-    Equal to a FLOP counter over the diffusers transformer on meta tensors.
+    Equal to a FLOP counter over the diffusers transformer on meta tensors. With a CLIP image
+    encoder (Wan 2.1 I2V) every layer also projects 257 image tokens and attends to them.
 
     >>> round(forward_flops(ARCHITECTURES["wan2.2-t2v-a14b"], 480, 832, 81).total / 1e12, 2)
     1678.37
@@ -168,6 +172,9 @@ def forward_flops(arch: Architecture, height: int, width: int, frames: int) -> F
         + 2 * m * d * (TEXT_DIM + d)
         + 2 * timed * d * (256 + 7 * d)
     )
+    if arch.clip_image_encoder:
+        linear += 4 * IMAGE_TOKENS * d * (d + n)
+        once += 2 * IMAGE_TOKENS * IMAGE_DIM * (IMAGE_DIM + d)
     return ForwardFlops(attention=arch.layers * 4 * n * n * d, other=arch.layers * linear + once)
 
 
@@ -180,6 +187,30 @@ def vae_decode_flops(arch: Architecture, height: int, width: int, frames: int) -
     return pixels * (22_776_466 + 73_576_594 * (t - 1)) + 4096 * t * pixels**2 // 256**2
 
 
+def vae_encode_flops(arch: Architecture, height: int, width: int, frames: int) -> int:
+    """Return the FLOPs of encoding the conditioning image of an image-to-video clip, untiled.
+
+    The A14B and Wan 2.1 encode a whole clip (the image, then empty frames), TI2V-5B one frame.
+
+    >>> vae_encode_flops(ARCHITECTURES["wan2.2-i2v-a14b"], 480, 832, 81)
+    163749702205440
+    """
+    check_size(arch, height, width, frames)
+    t, pixels = latent_frames(frames), height * width
+    if arch.vae == "2.1":
+        return pixels * (6_656_864 + 20_011_424 * (t - 1)) + 1536 * t * pixels**2 // 64**2
+    return pixels * 4_643_752 + 2560 * pixels**2 // 256**2
+
+
+def image_encode_flops(arch: Architecture) -> int:
+    """Return the FLOPs of the CLIP ViT-H/14 image encoder; 0 for models without one."""
+    if not arch.clip_image_encoder:
+        return 0
+    s, d = IMAGE_TOKENS, IMAGE_DIM
+    patches = 2 * (s - 1) * (3 * 14 * 14) * d
+    return 32 * (8 * s * d * d + 4 * s * s * d + 4 * s * d * 4 * d) + patches
+
+
 def text_encode_flops(sequence: int = TEXT_TOKENS) -> int:
     """Return the FLOPs of encoding one prompt with UMT5-XXL; guidance encodes two."""
     s = sequence
@@ -190,13 +221,14 @@ def expert_steps(
     steps: int,
     shift: float,
     boundary: float | None,
-    grid: Literal["diffusers", "authors"] = "diffusers",
+    grid: Literal["diffusers", "authors", "euler"] = "diffusers",
 ) -> tuple[int, int]:
-    """Return (high-noise, low-noise) steps of the UniPC flow schedule; (0, steps) without boundary.
+    """Return (high-noise, low-noise) steps of the flow schedule; (0, steps) without boundary.
 
-    ``authors`` is the grid of the authors' code and of diffusers up to 0.36, which starts at 0.999
-    instead of 1. High noise runs where the timestep, cut to an integer, is at least
-    ``boundary`` · 1000.
+    ``diffusers`` and ``authors`` are UniPC; the grid of the authors' code and of diffusers up to
+    0.36 starts at 0.999 instead of 1. High noise runs where the timestep, cut to an integer, is at
+    least ``boundary`` · 1000. ``euler`` is diffusers' FlowMatchEuler, which shifts its smallest
+    sigma before the grid is laid and does not cut.
 
     >>> expert_steps(40, shift=12.0, boundary=0.875)
     (26, 14)
@@ -210,10 +242,93 @@ def expert_steps(
     if boundary is None:
         return 0, steps
     high = 0
+    smallest = shift * 0.001 / (1 + (shift - 1) * 0.001)
     for i in range(steps):
-        sigma = 0.999 * (1 - i / steps) if grid == "authors" else 1 - 0.999 * i / steps
-        if sigma == 1:
-            sigma -= 1e-6
-        timestep = int(TRAIN_TIMESTEPS * shift * sigma / (1 + (shift - 1) * sigma))
-        high += timestep >= boundary * TRAIN_TIMESTEPS
+        if grid == "authors":
+            sigma = 0.999 * (1 - i / steps)
+        elif grid == "euler":
+            sigma = 1 - (1 - smallest) * i / max(steps - 1, 1)
+        else:
+            sigma = 1 - 0.999 * i / steps if i else 1 - 1e-6
+        timestep = TRAIN_TIMESTEPS * shift * sigma / (1 + (shift - 1) * sigma)
+        high += (timestep if grid == "euler" else int(timestep)) >= boundary * TRAIN_TIMESTEPS
     return high, steps - high
+
+
+# ── Memory ────────────────────────────────────────────────────────────────────────────────────
+
+ACTIVATION_BYTES = {"2.1": 22.2, "2.2": 65.0}
+"""Live bytes per token and channel of a bf16 forward with flash-type attention (storage lifetimes
+of the diffusers modules on meta tensors); TI2V-5B holds its time modulation per token."""
+
+VAE_DECODE_BYTES = {"2.1": 20_450.0, "2.2": 22_970.0}
+VAE_ENCODE_BYTES = {"2.1": 15_085.0, "2.2": 16_600.0}
+"""Peak live bytes per output pixel (height × width) of the untiled fp32 VAE; bf16 takes 0.52 of it.
+Encoding of 2.2 was not traced: its share of the decoder is taken from 2.1."""
+
+VAE_BF16_SHARE = 0.52
+CONTEXT_GIB = 0.6
+
+STORED_BYTES = {"fp32": 4.0, "bf16": 2.0, "fp16": 2.0, "fp8": 1.0, "int8": 1.0, "fp4": 0.5625}
+"""Bytes per stored weight; four-bit formats carry a scale per 16 weights."""
+
+
+def fp32_parameters(arch: Architecture) -> int:
+    """Return the parameters of one expert that diffusers keeps in fp32 whatever is asked.
+
+    Time embedder, modulation tables and the cross-attention norm: 29 million of a 14B.
+    """
+    d = arch.dim
+    return 256 * d + d + d * d + d + (6 * arch.layers + 2) * d + 2 * arch.layers * d
+
+
+def expert_gib(arch: Architecture, precision: str = "bf16") -> float:
+    """Return GiB of one expert's weights as loaded, fp32 remainder included.
+
+    >>> round(expert_gib(ARCHITECTURES["wan2.2-t2v-a14b"]), 2)
+    26.67
+    """
+    if precision not in STORED_BYTES:
+        raise UnknownName.among("precision", precision, STORED_BYTES)
+    kept, each = fp32_parameters(arch), STORED_BYTES[precision]
+    return ((arch.expert_parameters - kept) * each + kept * max(each, 4.0)) / GIB
+
+
+def text_encoder_gib() -> float:
+    """Return GiB of the UMT5-XXL encoder in bf16."""
+    return UMT5_PARAMETERS * 2 / GIB
+
+
+def image_encoder_gib(arch: Architecture) -> float:
+    """Return GiB of the CLIP image encoder in fp32; 0 for models without one."""
+    return CLIP_PARAMETERS * 4 / GIB if arch.clip_image_encoder else 0.0
+
+
+def vae_gib(arch: Architecture, precision: str = "fp32") -> float:
+    """Return GiB of the VAE's weights."""
+    return arch.vae_parameters * STORED_BYTES[precision] / GIB
+
+
+def denoise_gib(arch: Architecture, height: int, width: int, frames: int) -> float:
+    """Return GiB of live activations in one forward, batch 1."""
+    cells = tokens(arch, height, width, frames) * arch.dim
+    return cells * ACTIVATION_BYTES[arch.vae] / GIB
+
+
+def vae_decode_gib(
+    arch: Architecture, height: int, width: int, precision: str = "fp32", *, tiled: bool = False
+) -> float:
+    """Return GiB of live activations while the VAE decodes; frames are decoded one by one.
+
+    Tiles are 256 pixels square with diffusers' defaults, so a tiled decode holds the finished clip
+    and one tile: 3.9 GiB (2.1) and 5.7 GiB (2.2) at 720p, in proportion to the picture.
+    """
+    share = 1.0 if precision == "fp32" else VAE_BF16_SHARE
+    tile = {"2.1": 0.223, "2.2": 0.296}[arch.vae] if tiled else 1.0
+    return height * width * VAE_DECODE_BYTES[arch.vae] * share * tile / GIB
+
+
+def vae_encode_gib(arch: Architecture, height: int, width: int, precision: str = "fp32") -> float:
+    """Return GiB of live activations while the VAE encodes the conditioning image."""
+    share = 1.0 if precision == "fp32" else VAE_BF16_SHARE
+    return height * width * VAE_ENCODE_BYTES[arch.vae] * share / GIB

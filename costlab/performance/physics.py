@@ -1,0 +1,315 @@
+"""Seconds of a clip before any calibration, as eight terms, and the factors that correct each term.
+
+::
+
+    seconds = steps · [ k/g · (attention + other + elementwise) + k/c · (unsplit + link) ]
+              + VAE + fixed + offload                k = 2 with guidance, g GPUs, c guidance groups
+
+    attention, other   FLOPs / (sustained matrix rate of the card · share that the kernel reaches)
+    elementwise        bytes of norms, rotations, modulation / memory bandwidth
+    unsplit, link      what sequence parallelism leaves whole; bytes over the link
+    VAE                FLOPs / rate;  fixed: text encoder, start;  offload: weights over PCIe
+
+Every term is multiplied by exp(sum of its factors' effects). A factor is a word such as the GPU or
+the stack; its effect has mean 0 and a spread, so a word nobody measured keeps the physics and
+widens the interval by its spread.
+"""
+
+from __future__ import annotations
+
+import math
+from functools import lru_cache
+from typing import NamedTuple
+
+from costlab import wan
+from costlab.performance.ask import Recipe
+from costlab.performance.gpus import Gpu
+from costlab.performance.gpus import gpu as by_name
+
+TERMS = ("attention", "other", "elementwise", "unsplit", "link", "vae", "fixed", "offload")
+ATT, LIN, ELE, SER, COM, VAE, FIX, OFF = range(8)
+_TRANSFORMER = (ATT, LIN, ELE, SER, COM)
+_COMPUTE = (ATT, LIN, ELE)
+_ALL = tuple(range(8))
+
+
+class Factor(NamedTuple):
+    """One kind of word, the terms it corrects and the spread of its effect (log scale)."""
+
+    name: str
+    terms: tuple[int, ...]
+    spread: float
+
+
+FACTORS: tuple[Factor, ...] = (
+    Factor("attention everywhere", (ATT,), 0.15),
+    Factor("other everywhere", (LIN,), 0.15),
+    Factor("elementwise everywhere", (ELE,), 0.35),
+    Factor("unsplit everywhere", (SER,), 0.5),
+    Factor("link everywhere", (COM,), 0.6),
+    Factor("vae everywhere", (VAE,), 0.4),
+    Factor("fixed everywhere", (FIX,), 0.7),
+    Factor("offload everywhere", (OFF,), 0.5),
+    Factor("silicon", _COMPUTE, 0.10),
+    Factor("kernel on family", (ATT,), 0.15),
+    Factor("kernel name", (ATT,), 0.08),
+    Factor("longer sequence", (ATT,), 0.08),
+    Factor("precision on family", (LIN,), 0.12),
+    Factor("precision in stack", _COMPUTE, 0.08),
+    Factor("stack family", _COMPUTE, 0.10),
+    Factor("stack", _COMPUTE, 0.06),
+    Factor("elementwise of stack", (ELE, SER), 0.4),
+    Factor("stack on silicon", _ALL, 0.05),
+    Factor("fixed of stack", (FIX,), 0.6),
+    Factor("vae on silicon", (VAE,), 0.25),
+    Factor("vae of stack", (VAE,), 0.35),
+    Factor("link layout", (COM,), 0.5),
+    Factor("layout in stack", (SER, COM), 0.5),
+    Factor("peer to peer", (COM,), 0.4),
+    Factor("offload kind", (OFF,), 0.4),
+    Factor("cache", _TRANSFORMER, 0.25),
+    Factor("width", _COMPUTE, 0.05),
+    Factor("width on silicon", _COMPUTE, 0.04),
+    Factor("model", _ALL, 0.02),
+    Factor("count in stack", _ALL, 0.03),
+    Factor("size in stack", _ALL, 0.03),
+    Factor("group", _ALL, 0.025),
+    Factor("technique words", _TRANSFORMER, 0.10),
+)
+
+POWER_RATE = {
+    "ampere": 3.6, "hopper": 5.8, "hopper-lean": 5.8, "blackwell": 12.0, "ada": 3.4, "ga10x": 2.0,
+    "geforce-ampere": 2.4, "geforce-ada": 3.4, "geforce-blackwell": 3.6, "rtx-blackwell": 3.6,
+    "cdna3": 4.5, "cdna4": 8.0, "turing": 1.5,
+}  # fmt: skip
+"""TFLOP/s per W^0.75 that a card can sustain under its power cap, by family; set so that the best
+measured matrix rates in ``data/gpus.yaml`` come out and cards between them follow."""
+
+KERNEL_SHARE = {
+    "fa2": {"ampere": 0.85, "hopper": 0.51, "hopper-lean": 0.85, "blackwell": 0.22, "ada": 0.85,
+            "geforce-ada": 0.95, "geforce-blackwell": 0.90, "geforce-ampere": 0.95,
+            "rtx-blackwell": 0.80, "ga10x": 0.80, "cdna3": 0.55, "cdna4": 0.40, "turing": 0.30},
+    "fa3": {"hopper": 0.80, "hopper-lean": 0.95},
+    "tuned": {"hopper": 0.80, "hopper-lean": 0.95, "blackwell": 0.75, "cdna3": 0.75,
+              "cdna4": 0.75},
+    "sage": {"hopper": 0.85, "hopper-lean": 1.0, "geforce-ada": 1.9, "geforce-blackwell": 2.0,
+             "rtx-blackwell": 1.2, "ada": 1.5, "ampere": 1.2, "blackwell": 0.35},
+    "math": {},
+}  # fmt: skip
+"""Share of the sustained matrix rate that an attention kernel reaches before calibration. The
+FlashAttention 2 kernels predate the matrix instructions of Hopper and Blackwell: low shares."""
+
+ELEMENTWISE_BYTES = {"tensorrt-llm": 70.0, "turbodiffusion": 90.0, "lightx2v": 120.0,
+                     "sglang": 130.0, "vllm-omni": 150.0, "kiss-v": 120.0,
+                     "authors": 300.0}  # fmt: skip
+"""Bytes moved per token, channel and layer outside matrix products; 210 in plain diffusers, counted
+over the block's norms, modulation, rotary embedding and residuals with their fp32 casts."""
+
+START_S = 1.5
+"""Seconds around a clip that no stage explains, before calibration."""
+
+WIRE_SHARE = {"nvlink": 0.6, "pcie": 0.35}
+
+
+def sustained_tflops(card: Gpu) -> float:
+    """Return the bf16 matrix rate that a card holds under load, before calibration.
+
+    85 % of the best measured rate where somebody measured one; else the smooth lesser of 82 % of
+    the printed rate (95 % on GeForce, which clocks above its sheet) and what the power cap allows.
+    """
+    card = by_name(silicon(card))
+    if card.matmul_tflops:
+        return 0.85 * card.matmul_tflops
+    printed = (0.95 if card.family.startswith("geforce") else 0.82) * card.bf16_tflops
+    powered = POWER_RATE[card.family] * (card.tdp_w or 700.0) ** 0.75
+    return float((printed**-4 + powered**-4) ** -0.25)
+
+
+def silicon(card: Gpu) -> str:
+    """Return the name that cards of one chip share: the A800 is an A100, the H800 an H100."""
+    return {"A800-80GB": "A100-80GB", "H800": "H100-SXM"}.get(card.id, card.id)
+
+
+def kin(stack: str) -> str:
+    """Return the name that stacks with the same kernels share: xDiT runs the diffusers modules."""
+    return "diffusers" if stack == "xdit" else stack
+
+
+def link(card: Gpu) -> tuple[str, float]:
+    """Return (nvlink or pcie, effective GB/s one way); a link rate not read counts as 600 GB/s."""
+    both_ways = card.link_gb_s or 600.0
+    kind = "pcie" if both_ways <= 128 else "nvlink"
+    return kind, both_ways / 2 * WIRE_SHARE[kind]
+
+
+class Card(NamedTuple):
+    """What the terms need of a recipe, worked out once."""
+
+    rates: tuple[float, float]
+    words: tuple[str | None, ...]
+    wire: tuple[str, float]
+    cache_share: float
+    element_bytes: float
+    start_s: float
+
+
+@lru_cache(maxsize=16384)
+def card(recipe: Recipe) -> Card:
+    """Return the rates and factor words that do not depend on the clip's size."""
+    arch, gpu = recipe.arch, recipe.gpu
+    family, chip, stack = gpu.family, silicon(gpu), recipe.stack
+    base = sustained_tflops(gpu)
+    fa2 = KERNEL_SHARE["fa2"][family]
+    kernel = recipe.kernel
+    if kernel == "sparse":
+        share = KERNEL_SHARE["sage"].get(family, fa2 * 1.3) / 0.12
+    elif kernel == "math":
+        share = 0.1
+    else:
+        share = KERNEL_SHARE.get(kernel, {}).get(family, fa2 * (1.4 if kernel == "sage" else 1.0))
+    plain = recipe.precision.removesuffix(" with fp32 parts")
+    if plain == "stack's own":
+        gain = (gpu.peak_tflops("fp8") / gpu.bf16_tflops) ** 0.6
+        share *= gain**0.5
+    elif plain in ("fp8", "int8", "fp4"):
+        gain = (gpu.peak_tflops(plain) / gpu.bf16_tflops) ** 0.6
+    else:
+        gain = 0.9 if plain == "int8-weight-only" else 1.0
+    width = f"{arch.dim}x{arch.layers}"
+    layout = recipe.layout if recipe.num_gpus > 1 else None
+    wire = link(gpu)
+    several = recipe.num_gpus > 1 and not recipe.per_gpu_clips
+    words = (
+        "", "", "", "" if several else None, "" if several else None, "", "", "",
+        chip,
+        f"{kernel} on {family}",
+        recipe.kernel_name,
+        kernel,
+        f"{recipe.precision} on {family}" if recipe.precision != "bf16" else None,
+        f"{recipe.precision} in {stack}" if recipe.precision != "bf16" else None,
+        kin(stack),
+        stack,
+        stack,
+        f"{stack} on {chip}",
+        stack,
+        chip,
+        f"{stack} {recipe.vae_precision}{' tiled' if recipe.tiled_vae else ''}",
+        f"{layout} over {wire[0]}" if several else None,
+        f"{layout} in {stack}" if several else None,
+        None if recipe.p2p or not several else "no p2p",
+        f"{recipe.offload} on {family}" if recipe.offload != "none" else None,
+        recipe.caches or None,
+        width,
+        f"{width} on {chip}",
+        arch.id,
+        f"{stack} on {recipe.num_gpus} {chip}" if several else None,
+        f"{stack} on {chip}",
+        f"{arch.dim} {stack} {chip} {recipe.num_gpus} {recipe.precision} {recipe.kernel} "
+        f"{recipe.caches}",
+        recipe.words or None,
+    )  # fmt: skip
+    element = ELEMENTWISE_BYTES.get(stack, 210.0) * (1.5 if arch.per_token_time else 1.0)
+    text_s = 2 * wan.text_encode_flops() / (base * 0.4e12)
+    start = (
+        START_S + text_s + wan.image_encode_flops(arch) / 1e13 + (12.0 if recipe.cpu_text else 0.0)
+    )
+    return Card(
+        rates=(share * base * 1e12, gain * base * 1e12),
+        words=words,
+        wire=wire,
+        cache_share={"": 1.0, "fast mode": 0.75}.get(recipe.caches, 0.6),
+        element_bytes=element,
+        start_s=start,
+    )
+
+
+class Case(NamedTuple):
+    """One clip as numbers: seconds of each term before calibration, its words, its length."""
+
+    seconds: tuple[float, ...]
+    words: tuple[str | None, ...]
+    length: float
+    compute_share: float
+
+
+@lru_cache(maxsize=65536)
+def _clip(
+    arch: wan.Architecture, height: int, width: int, frames: int
+) -> tuple[int, int, int, int, int]:
+    flops = wan.forward_flops(arch, height, width, frames)
+    return (
+        wan.tokens(arch, height, width, frames),
+        flops.attention,
+        flops.other,
+        wan.vae_decode_flops(arch, height, width, frames),
+        wan.vae_encode_flops(arch, height, width, frames),
+    )
+
+
+def case(
+    recipe: Recipe, height: int, width: int, frames: int, steps: int, cfg: bool, batch: int
+) -> Case:
+    """Return the eight terms of a clip in seconds, before calibration, with the factor words."""
+    arch, gpu, count = recipe.arch, recipe.gpu, recipe.num_gpus
+    fixed = card(recipe)
+    n, attention, other, decode, encode = _clip(arch, height, width, frames)
+    forwards = steps * (2 if cfg else 1)
+    cells = n * arch.dim * arch.layers
+    skipped = fixed.cache_share
+    att = attention / fixed.rates[0]
+    lin = other / fixed.rates[1]
+    ele = cells * fixed.element_bytes / (gpu.bandwidth_gb_s * 0.8e9)
+    compute = forwards * skipped / count
+    unsplit = wire_s = 0.0
+    together = recipe.sequence * recipe.tensor
+    if count > 1 and not recipe.per_gpu_clips:
+        rounds = forwards * skipped / recipe.cfg_degree
+        if together > 1:
+            unsplit = rounds * (1 - 1 / together) * 0.5 * ele
+        wire_s = rounds * _wire_s(recipe, cells, together, fixed.wire[1])
+    rate = 0.0385e12 * math.sqrt(gpu.bf16_tflops * gpu.bandwidth_gb_s)
+    rate *= 2.2 if recipe.vae_precision == "bf16" else 1.0
+    vae = (decode * (1.65 if recipe.tiled_vae else 1.0) + (encode if recipe.image else 0)) / rate
+    start = fixed.start_s / batch
+    if recipe.denoise_only:
+        vae, start = 0.0, 0.0
+    offload = _offload_s(recipe, forwards, att + lin + ele) / batch
+    if recipe.per_gpu_clips:
+        vae, start, offload = vae / count, start / count, offload / count
+    size = f" at {n}"
+    words = (*fixed.words[:-3], f"{fixed.words[-3]}{size}", f"{fixed.words[-2]}{size}",
+             fixed.words[-1])  # fmt: skip
+    seconds = (compute * att, compute * lin, compute * ele, unsplit, wire_s, vae, start, offload)
+    return Case(seconds, words, math.log(n / 32_760), (att + lin) / (att + lin + ele))
+
+
+def _wire_s(recipe: Recipe, cells: int, together: int, gb_s: float) -> float:
+    """Return seconds on the link in one forward: activations of all layers, sharded weights."""
+    moved = 0.0
+    away = 1 - 1 / together
+    if recipe.layout == "tensor":
+        moved = 3 * 2 * cells * 2 * (1 - 1 / recipe.tensor)
+    elif recipe.layout == "ring":
+        moved = 0.5 * 2 * 2 * cells * away
+    elif together > 1:
+        moved = 4 * 2 * cells / together * away
+    if recipe.fsdp:
+        moved += 0.3 * wan.expert_gib(recipe.arch) * wan.GIB * (1 - 1 / recipe.num_gpus)
+    waits = recipe.arch.layers * 4 * 30e-6 if together > 1 else 0.0
+    return moved / (gb_s * 1e9) + waits
+
+
+def _offload_s(recipe: Recipe, forwards: int, forward_s: float) -> float:
+    """Return seconds that moving weights over PCIe adds; a block at a time hides behind compute."""
+    if recipe.offload == "none":
+        return 0.0
+    stored = "bf16" if recipe.precision in ("bf16", "stack's own") else recipe.precision.split()[0]
+    expert = wan.expert_gib(recipe.arch, stored if stored in wan.STORED_BYTES else "int8")
+    gib_s = 20.0 if recipe.gpu.family in ("hopper", "blackwell") else 12.0
+    if recipe.offload == "model":
+        text = 0.0 if recipe.cpu_text else 2 * wan.text_encoder_gib()
+        return (2 * recipe.arch.experts * expert + text) / gib_s
+    transfer = expert / 22.0
+    if recipe.offload == "block":
+        return forwards * float((forward_s**3 + transfer**3) ** (1 / 3) - forward_s)
+    return forwards * transfer
