@@ -29,8 +29,7 @@ _HOMES = {
     "servers_needed": "capacity",
     "mix": "traffic",
     "policy": "routing",
-    "scenario": "scenario",
-    "scenarios": "scenario",
+    "scenario": "scenarios",
     "project": "projection",
 }
 __all__ = sorted(_HOMES)
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     from costlab.performance import predict, predict_rows, question
     from costlab.projection import project
     from costlab.routing import policy
-    from costlab.scenario import scenario, scenarios
+    from costlab.scenarios import scenario
     from costlab.traffic import mix
 
 

@@ -84,11 +84,11 @@ def dashboard(port: int) -> None:
     """Open the dashboard; Ctrl-C ends it."""
     import subprocess
 
-    from costlab import scenario, store
+    from costlab import scenarios, store
 
     inside = Path(__file__).parent / "_app.py"
     app = inside if inside.is_file() else Path(__file__).parents[1] / "app.py"
-    store.records(scenario.SCENARIOS)
+    store.records(scenarios.SCENARIOS)
     settings = {
         "--server.port": str(port),
         "--server.fileWatcherType": "none",
@@ -115,14 +115,14 @@ def store_group() -> None:
 @json_option
 def store_build(as_json: bool) -> None:
     """Rebuild the book from data/; what people added stays."""
-    from costlab import catalog, performance, routing, scenario, store, traffic
+    from costlab import catalog, performance, routing, scenarios, store, traffic
 
     shelves = (
         *catalog.SHELVES,
         *performance.SHELVES,
         traffic.MIXES,
         routing.POLICIES,
-        scenario.SCENARIOS,
+        scenarios.SCENARIOS,
     )
     counts = store.build(shelves)
     _emit(
@@ -167,11 +167,11 @@ def project(
     """
     from dataclasses import replace
 
-    from costlab import present, projection, scenario
+    from costlab import present, projection, scenarios
     from costlab.core import UnknownName
 
     if scenario_name is None:
-        known = scenario.scenarios()
+        known = scenarios.known()
         _emit(
             as_json,
             {name: {"title": item.title, "date": item.date} for name, item in known.items()},
@@ -180,7 +180,7 @@ def project(
             ),
         )
         return
-    asked = scenario.scenario(scenario_name)
+    asked = scenarios.scenario(scenario_name)
     changes: dict[str, Any] = {"policy": policy, "clips_per_month": clips_per_month, "date": as_of}
     answer = projection.project(
         replace(asked, **{key: value for key, value in changes.items() if value is not None})

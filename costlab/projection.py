@@ -28,7 +28,7 @@ from costlab.core import (
     plain,
     usd,
 )
-from costlab.scenario import Scenario, api_models, check
+from costlab.scenarios import Scenario, api_models, check
 from costlab.unitcost import Deployment, Refusal, UnitCost, every_route, hourly_price
 
 if TYPE_CHECKING:
@@ -165,7 +165,7 @@ class Projection:
 def _brief(figure: Figure | None) -> dict[str, Any] | None:
     if figure is None:
         return None
-    return plain(
+    shape: dict[str, Any] = plain(
         {
             "value": figure.value,
             "unit": figure.unit,
@@ -174,7 +174,8 @@ def _brief(figure: Figure | None) -> dict[str, Any] | None:
             "high": figure.range.high if figure.range else None,
             "weakest_input": figure.weakest_input.name,
         }
-    )  # type: ignore[no-any-return]
+    )
+    return shape
 
 
 def _segment_dict(result: SegmentResult) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from costlab.core import (
 )
 
 SECONDS_PER_HOUR = 3600
+HOURS_PER_MONTH = 730
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -258,14 +259,7 @@ def _slot(deployment: Deployment, render: Figure, as_of: date) -> Figure:
     offer = catalog.offer(deployment.offer, as_of=as_of)
     if offer.purchase != "spot":
         return render
-    rate = deployment.interruptions_per_hour
-    known = offer.interruption_figure() if rate is None else None
-    if rate is None and known is None:
-        raise InvalidArgument(
-            f"offer {offer.id} is spot and no source gives its interruption rate: "
-            "enter interruptions_per_hour"
-        )
-    theta = known or Figure.entered("interruptions", float(rate or 0), "1/hour", ref="entered")
+    theta = _interruptions(deployment, offer)
     seconds = float(render.value)
     factor = spot_factor(seconds, float(theta.value))
     stretched = None
@@ -283,6 +277,35 @@ def _slot(deployment: Deployment, render: Figure, as_of: date) -> Figure:
         (render, theta),
         range=stretched,
         basis=Basis.ESTIMATED,
+    )
+
+
+def _interruptions(deployment: Deployment, offer: catalog.Offer) -> Figure:
+    """Return interruptions an hour of a spot instance: as entered, else from the monthly band.
+
+    A share q of instances lost in a month is a rate of −ln(1 − q) a month; the band's middle is
+    taken, its ends travel as the interval.
+    """
+    if deployment.interruptions_per_hour is not None:
+        return Figure.entered(
+            "interruptions", deployment.interruptions_per_hour, "1/hour", "entered"
+        )
+    low, high = offer.interruption_low, offer.interruption_high
+    if low is None or high is None or high >= 1:
+        raise InvalidArgument(
+            f"offer {offer.id} is spot and no source bounds its interruption rate: "
+            "enter interruptions_per_hour"
+        )
+    rates = [-math.log1p(-share) / HOURS_PER_MONTH for share in (low, (low + high) / 2, high)]
+    return Figure(
+        name="interruptions",
+        value=rates[1],
+        unit="1/hour",
+        basis=Basis.ESTIMATED,
+        formula=f"−ln(1 − q) a month, q in the middle of {low:.0%}–{high:.0%}",
+        range=Range(low=rates[0], high=rates[2]),
+        source=offer.interruption_source,
+        ref=f"offer:{offer.id}",
     )
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from costlab import present, projection, scenario
+from costlab import present, projection, scenarios
 from tests import browser
 
 pytestmark = [pytest.mark.browser, pytest.mark.slow]
@@ -59,7 +59,7 @@ def test_a_page_shows_no_exception_and_no_sideways_scroll(site: str, page: Any, 
 def test_the_page_and_the_command_line_give_the_same_answer(site: str, page: Any) -> None:
     page.goto(f"{site}/?scenario=brand-studio")
     browser.settle(page)
-    answer = projection.project(scenario.scenario("brand-studio"))
+    answer = projection.project(scenarios.scenario("brand-studio"))
     heading = page.locator("h2").first.inner_text()
     cost = Decimal(str(answer.summary["usd_per_accepted_clip"].value))
     assert present.money(cost) in heading

@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from costlab import projection, runs, scenario, traffic
+from costlab import projection, runs, scenarios, traffic
 from costlab.core import Basis, usd
 from tests.made_runs import made_run
 
@@ -64,7 +64,7 @@ SCENARIO = {
         {
             "model": "wan2.2-t2v-a14b",
             "gpu": "H100-SXM",
-            "offer": "runpod-secure/h100-sxm/on_demand",
+            "offer": "runpod-secure/H100-SXM/1x/on_demand",
             "usd_per_gpu_hour": "2.00",
         }
     ],
@@ -76,7 +76,7 @@ SCENARIO = {
 def answer(own_store: Path) -> projection.Projection:
     runs.write(made_run(300.0), own_store / "runs")
     mix = traffic.parse_mix(MIX)
-    return projection.project(scenario.parse_scenario(SCENARIO), mix=mix)
+    return projection.project(scenarios.parse_scenario(SCENARIO), mix=mix)
 
 
 def test_the_bill_is_the_one_worked_out_by_hand(answer: projection.Projection) -> None:
@@ -129,7 +129,7 @@ def test_every_figure_opens_to_the_run_and_the_price_row(answer: projection.Proj
 
 def test_a_new_run_changes_the_bill_at_once(own_store: Path, answer: projection.Projection) -> None:
     runs.write(made_run(150.0, started_at="2026-11-21T10:00:00Z"), own_store / "runs")
-    again = projection.project(scenario.parse_scenario(SCENARIO), mix=traffic.parse_mix(MIX))
+    again = projection.project(scenarios.parse_scenario(SCENARIO), mix=traffic.parse_mix(MIX))
     short = again.segments[0]
     assert short.unit is not None
     assert float(short.unit.usd.value) < float(answer.segments[0].unit.usd.value)  # type: ignore[union-attr]

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from costlab import present, projection, scenario
+from costlab import present, projection, scenarios
 from tests.browser import PAGES
 
 
@@ -29,9 +29,9 @@ def overview(name: str) -> AppTest:
     return app
 
 
-@pytest.mark.parametrize("name", scenario.scenarios())
+@pytest.mark.parametrize("name", scenarios.known())
 def test_the_overview_states_the_projection_s_own_figures(name: str) -> None:
-    answer = projection.project(scenario.scenario(name))
+    answer = projection.project(scenarios.scenario(name))
     app = overview(name)
     blended = answer.summary["usd_per_accepted_clip"]
     assert present.money(blended.value) in app.header[0].value
@@ -67,4 +67,4 @@ def test_a_scenario_saved_on_the_page_is_found_by_the_library(own_store: Path) -
     app.text_input[0].set_value("from-the-page")
     app.button[0].click().run()
     assert not app.exception
-    assert "from-the-page" in scenario.scenarios()
+    assert "from-the-page" in scenarios.known()

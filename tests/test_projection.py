@@ -4,10 +4,10 @@ from dataclasses import replace
 
 import pytest
 
-from costlab import projection, scenario
+from costlab import projection, scenarios
 from costlab.core import BadData, Figure
 
-SCENARIOS = scenario.scenarios()
+SCENARIOS = scenarios.known()
 
 
 @pytest.fixture(scope="module")
@@ -144,6 +144,6 @@ def test_the_same_scenario_gives_the_same_hashes() -> None:
 
 def test_a_saved_scenario_projects_like_its_original(own_store: object) -> None:
     asked = SCENARIOS["dev-and-test"]
-    scenario.save_scenario(replace(asked, id="mine"), who="Ann")
-    mine: Figure = projection.project(scenario.scenario("mine")).summary["usd_per_month"]
+    scenarios.save_scenario(replace(asked, id="mine"), who="Ann")
+    mine: Figure = projection.project(scenarios.scenario("mine")).summary["usd_per_month"]
     assert mine.value == projection.project(asked).summary["usd_per_month"].value

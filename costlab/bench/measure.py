@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import gc
 import importlib.metadata
+import os
 import platform
 import re
 import shlex
@@ -209,10 +210,19 @@ def _before(device: torch.device) -> list[str]:
     flags = []
     if card.mig:
         flags.append("MIG is on: power and energy are those of the whole board")
-    ours = 1 if torch.cuda.is_initialized() else 0
-    if len(card.processes) > ours:
-        flags.append(f"{len(card.processes) - ours} other process(es) on the card")
+    if others := _other_processes(card):
+        flags.append(f"{others} other process(es) on the card")
     return flags
+
+
+def _other_processes(card: nvml.Device) -> int:
+    """Return how many processes use the card besides this one.
+
+    Inside a container NVML may number processes differently; then one of them is taken for this.
+    """
+    others = sum(process["pid"] != os.getpid() for process in card.processes)
+    hidden = others == len(card.processes) > 0 and torch.cuda.is_initialized()
+    return others - hidden
 
 
 def _sensor(device: torch.device) -> tuple[nvml.Sensor | None, str]:
@@ -268,6 +278,8 @@ def _measure(
     progress({"stage": "weights", "fraction": 0.05})
     began = time.perf_counter()
     pipe, stand_in = build(item, device)
+    if stand_in and not smoke:
+        readings.flags.append(f"the weights are not those of {item.setting.model}: a smoke run")
     if cuda:
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats(device)
@@ -286,7 +298,12 @@ def _measure(
         embeds, text_spans = _encode(item, pipe, switches, timeline)
         progress({"stage": "warm-up", "fraction": 0.25})
         began = timeline.settle()
-        readings.warm_forwards = _warm_up(item, pipe, embeds)
+        try:
+            readings.warm_forwards = _warm_up(item, pipe, embeds)
+        except Exception as error:
+            if _is_memory(error) or not switches.blame(error):
+                raise
+            return stand_in
         readings.warm_up_s = timeline.settle() - began
         _decode_one_frame(item, pipe, embeds)
         switches.after_clip()
@@ -301,12 +318,7 @@ def _measure(
                 _clip(item, pipe, embeds, switches, recorder, on_step_end, progress, clip)
             readings.window = (opened, timeline.settle())
         readings.spans = [*text_spans, *recorder.spans()]
-    counted = switches.verify()
-    if counted["block_parts_possible"]:
-        readings.flags.append(
-            f"{counted['block_parts_computed']} of {counted['block_parts_possible']}"
-            " block parts were computed"
-        )
+    readings.flags += switches.verify()
     if cuda:
         readings.peak_torch_gib = torch.cuda.max_memory_allocated(device) / GIB
     return stand_in
@@ -316,7 +328,6 @@ def _encode(
     item: Item, pipe: Any, switches: Switches, timeline: Timeline
 ) -> tuple[dict[str, Any], list[Span]]:
     """Return the prompt embeddings and the timed encodings, after one that is not timed."""
-    embeds: dict[str, Any] = {}
     recorder = Recorder(timeline)
     for reading in range(TEXT_READINGS + 1):
         if reading == 1:
@@ -333,6 +344,8 @@ def _encode(
             if item.recipe.text_encoder == "offload":
                 switches.encoded()
         recorder.clip += 1
+        if item.recipe.offload == "model":
+            pipe.maybe_free_model_hooks()
     embeds = {"prompt_embeds": positive, "negative_prompt_embeds": negative}
     spans = recorder.spans()
     switches.encoded()

@@ -7,10 +7,11 @@ be done is reported as ``not applied: why``, and such a configuration is not tim
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Any
 
 import torch
+import torch._dynamo.utils
 
 from costlab.bench.meter import Counted
 from costlab.bench.plan import THRESHOLD_CACHES, Item
@@ -77,8 +78,7 @@ class Switches:
         except Refused as reason:
             self.report[switch] = f"not applied: {reason}"
         except Exception as error:  # a library's refusal, whatever its type, is the answer
-            first = (str(error).strip() or "no message").splitlines()[0][:200]
-            self.report[switch] = f"not applied: {type(error).__name__}: {first}"
+            self.report[switch] = f"not applied: {_words(error)}"
         else:
             self.report[switch] = APPLIED
 
@@ -330,30 +330,52 @@ class Switches:
         """Start counting what is computed; compiled blocks allow no counters inside them."""
         if self.recipe.cache != "none":
             self._counters = [Counted(expert) for expert in self.experts]
-        if self.recipe.compile != "none":
-            torch._dynamo.utils.counters.clear()
+        torch._dynamo.utils.counters.clear()
 
-    def verify(self) -> Mapping[str, int]:
-        """Check by what was counted that the switches worked; returns computed and possible."""
-        computed = possible = 0
-        for counter in self._counters:
-            parts = counter.close()
-            computed += sum(parts.values())
-            possible += counter.forwards * len(parts)
-        if self._counters and computed >= possible:
-            self._deny("cache", f"all of {possible} block parts were computed")
-        self._counters = []
+    def verify(self) -> list[str]:
+        """Check by what was counted in the window that the switches worked; returns flags."""
+        flags = []
+        if self._counters:
+            counts = [(counter.close(), counter.forwards) for counter in self._counters]
+            computed = sum(sum(parts.values()) for parts, _ in counts)
+            possible = sum(forwards * len(parts) for parts, forwards in counts)
+            flags.append(f"{computed} of {possible} parts of a block were computed")
+            if computed >= possible:
+                self._deny("cache", "every part of a block was computed every time")
+            self._counters = []
         if self.recipe.vae_tiling and not self._tiled:
             self._deny("vae_tiling", "the picture is no larger than one tile")
-        return {"block_parts_computed": computed, "block_parts_possible": possible}
+        if _graphs():
+            flags.append("graphs were compiled inside the window")
+        return flags
 
     def verify_compiled(self) -> None:
         """Check after the warm-up that compiled graphs were made."""
-        if self.recipe.compile == "none":
-            return
-        graphs = torch._dynamo.utils.counters["stats"]["unique_graphs"]
-        if not graphs:
+        if self.recipe.compile != "none" and not _graphs():
             self._deny("compile", "no graph was compiled")
+
+    def blame(self, error: Exception) -> bool:
+        """Lay a failure of the warm-up on the switch that can fail only then, if there is one."""
+        for name, usual in (
+            ("compile", "none"),
+            ("attention", "native"),
+            ("quantize", "none"),
+            ("cache", "none"),
+            ("context_parallel", 1),
+        ):
+            if getattr(self.recipe, name) != usual:
+                self._deny(name, _words(error))
+                return True
+        return False
+
+
+def _graphs() -> int:
+    return int(torch._dynamo.utils.counters["stats"]["unique_graphs"])
+
+
+def _words(error: Exception) -> str:
+    first = (str(error).strip() or "no message").splitlines()[0]
+    return f"{type(error).__name__}: {first[:200]}"
 
 
 def _parent(switch: str) -> str:

@@ -8,7 +8,7 @@ The as-of rule, in full:
 
 1. A row's window opens on ``valid_from``; where no source states it, on the day the row was seen
    (the first day of a month or year that is all a source gives). An undated row stands from always.
-   A row that only states when it ends stands until then.
+   A row that was read after its own end, or only states its end, stands until then.
 2. It closes after ``valid_to``, before ``retired_on``, when a later row of the same SKU and unit
    opens, and when a later reading of the same publisher lists the same model of the same seller.
 3. A price that was first seen after the day asked about is not used for that day, unless the
@@ -16,7 +16,8 @@ The as-of rule, in full:
 4. A row is stale when it is undated or older than `STALE_AFTER_DAYS`.
 
 Where several SKUs could serve a request, `preference` names the one that is used: vendor before
-cloud before reseller, then the more trusted source, then the newer one. Rows marked ``conflict``
+cloud before reseller, then the more trusted source, then the newer one; a row that was read only
+after the day asked about comes after all others. Rows marked ``conflict``
 or ``example`` are shown and checked, never used.
 """
 
@@ -121,8 +122,10 @@ class Price:
     @property
     def opens(self) -> date | None:
         """The first day of the window; None where the row stands from always."""
-        if self.valid_from or (self.valid_to and not self.valid_from):
+        if self.valid_from or self.valid_to:
             return self.valid_from
+        if self.retired_on and self.seen_on and self.seen_on >= self.retired_on:
+            return None
         return self.seen_on
 
     @property

@@ -232,7 +232,8 @@ def _quote(
     plans, reasons = _plans(candidates, wanted, request, region, tier)
     if not plans:
         raise CannotServe(f"{wanted.id} cannot serve this: {'; '.join(dict.fromkeys(reasons))}")
-    totals = [(plan, *_priced(plan, as_of, known, fx)) for plan in sorted(plans, key=_order)]
+    ordered = sorted(plans, key=lambda plan: _order(plan, as_of))
+    totals = [(plan, *_priced(plan, as_of, known, fx)) for plan in ordered]
     best, lines, used = totals[0]
     stale_why = _stale_why(best.sku, as_of, stale_after_days)
     return Quote(
@@ -351,11 +352,12 @@ def _plans(
     return plans, reasons
 
 
-def _order(plan: Plan) -> tuple[Any, ...]:
+def _order(plan: Plan, as_of: date) -> tuple[Any, ...]:
     row = plan.sku.head
     return (
         plan.wastes_audio,
         RESOLUTIONS[plan.resolution],
+        (row.seen_on or date.min) > as_of,
         *preference(row),
         plan.billed_seconds,
         row.usd_per_unit,

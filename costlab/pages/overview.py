@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 import streamlit as st
 
-from costlab import claims, present, projection, scenario, store
+from costlab import claims, present, projection, scenarios, store
 from costlab.core import ClipRequest, CostlabError
 from costlab.pages import look
 from costlab.unitcost import every_route
 
 
 @st.cache_resource(max_entries=128, show_spinner="Working out the bill …")
-def projected(asked: scenario.Scenario, version: str) -> projection.Projection:
+def projected(asked: scenarios.Scenario, version: str) -> projection.Projection:
     """Return the projection of a scenario, remembered until the data or the scenario changes."""
     del version
     return projection.project(asked)
 
 
 @st.cache_resource(max_entries=8, show_spinner="Checking the article …")
-def checked_claims(asked: scenario.Scenario, version: str) -> tuple[claims.Finding, ...]:
+def checked_claims(asked: scenarios.Scenario, version: str) -> tuple[claims.Finding, ...]:
     """Return the article's claims as found on the scenario's day."""
     del version
     return claims.article(asked.date)
@@ -26,7 +28,7 @@ def checked_claims(asked: scenario.Scenario, version: str) -> tuple[claims.Findi
 
 def page() -> None:
     """Draw the page."""
-    known = scenario.scenarios()
+    known = scenarios.known()
     name = st.selectbox(
         "Scenario",
         list(known),
@@ -146,7 +148,7 @@ def _routes(answer: projection.Projection) -> None:
         "Size", ["480p", "720p", "1080p"], default="720p", required=True, key="overview-size"
     )
     audio = columns[2].toggle("With sound", key="overview-audio")
-    request = ClipRequest(seconds=seconds, resolution=str(resolution), audio=audio)
+    request = ClipRequest(seconds=Decimal(seconds), resolution=str(resolution), audio=audio)
     asked = answer.scenario
     named = [rule.route for rule in answer.policy.rules]
     served, refused = routes(asked, request, tuple(named), store.version())
@@ -165,11 +167,11 @@ def _routes(answer: projection.Projection) -> None:
 
 @st.cache_resource(max_entries=256, show_spinner=False)
 def routes(
-    asked: scenario.Scenario, request: ClipRequest, named: tuple[str, ...], version: str
+    asked: scenarios.Scenario, request: ClipRequest, named: tuple[str, ...], version: str
 ) -> tuple:  # type: ignore[type-arg]
     """Return who can make one clip at what cost, and who cannot and why."""
     del version
-    apis = scenario.api_models(asked, named)
+    apis = scenarios.api_models(asked, named)
     return every_route(request, asked.deployments, apis, asked.date)
 
 

@@ -37,11 +37,14 @@ def _request() -> ClipRequest:
     )
     sizes = list(RESOLUTIONS)
     size = columns[1].selectbox("Size", sizes, index=sizes.index("720p"))
-    mode = columns[2].selectbox(
-        "From", ["t2v", "i2v"], format_func={"t2v": "text", "i2v": "an image"}.get
-    )
+    mode = columns[2].selectbox("From", ["text", "an image"], index=0)
     audio = columns[3].toggle("With sound")
-    return ClipRequest(seconds=Decimal(f"{seconds:g}"), resolution=size, mode=mode, audio=audio)
+    return ClipRequest(
+        seconds=Decimal(f"{seconds:g}"),
+        resolution=size,
+        mode="t2v" if mode == "text" else "i2v",
+        audio=audio,
+    )
 
 
 def _ranking(as_of: date) -> None:

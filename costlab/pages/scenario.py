@@ -8,7 +8,7 @@ from typing import Any
 
 import streamlit as st
 
-from costlab import catalog, performance, present, projection, routing, scenario, store, traffic
+from costlab import catalog, performance, present, projection, routing, scenarios, store, traffic
 from costlab.core import CostlabError, plain
 from costlab.pages import look
 from costlab.pages.overview import projected
@@ -26,7 +26,7 @@ DEPLOYMENT_COLUMNS = (
 def page() -> None:
     """Draw the page."""
     st.header("Change a scenario and see what moves")
-    known = scenario.scenarios()
+    known = scenarios.known()
     name = st.selectbox(
         "Start from",
         list(known),
@@ -46,8 +46,8 @@ def page() -> None:
 
 
 def _edit(
-    asked: scenario.Scenario, before: projection.Projection
-) -> tuple[scenario.Scenario, traffic.TrafficMix]:
+    asked: scenarios.Scenario, before: projection.Projection
+) -> tuple[scenarios.Scenario, traffic.TrafficMix]:
     key = f"{asked.id}-"
     policies = routing.policies()
     first, second, third, fourth = st.columns(4)
@@ -128,7 +128,7 @@ def _edit(
         },
         "traffic table",
     )
-    edited = scenario.parse_scenario(
+    edited = scenarios.parse_scenario(
         {
             **plain(asked),
             "policy": policy,
@@ -189,7 +189,7 @@ def _difference(before: projection.Projection, after: projection.Projection) -> 
     look.proof(after.figures(), key="scenario-proof")
 
 
-def _save(edited: scenario.Scenario, mix: traffic.TrafficMix) -> None:
+def _save(edited: scenarios.Scenario, mix: traffic.TrafficMix) -> None:
     with st.form("save", border=False):
         name, title, who = st.columns(3)
         new_id = name.text_input("Save as", placeholder="my-scenario")
@@ -202,14 +202,14 @@ def _save(edited: scenario.Scenario, mix: traffic.TrafficMix) -> None:
             identity = new_id.strip()
             own_mix = {**plain(mix), "id": f"{identity}-mix", "title": f"Traffic of {new_title}"}
             traffic.save_mix(own_mix, who=person)
-            scenario.save_scenario(
+            scenarios.save_scenario(
                 replace(edited, id=identity, title=new_title, mix=own_mix["id"]), who=person
             )
             st.success(f"Saved as {identity}; the command line has it too: "
                        f"`costlab project {identity}`")  # fmt: skip
 
 
-def _compare(known: Mapping[str, scenario.Scenario]) -> None:
+def _compare(known: Mapping[str, scenarios.Scenario]) -> None:
     st.subheader("Side by side")
     chosen = st.multiselect(
         "Scenarios to compare",

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import datetime
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ class Scenario:
 
     id: str
     title: str
-    date: date
+    date: datetime.date
     mix: str
     policy: str
     deployments: tuple[Deployment, ...] = ()
@@ -92,10 +92,14 @@ def _api_model(name: str) -> None:
         raise InvalidArgument(f"{name} is self-hosted; name it under deployments instead")
 
 
-def _offer_for(deployment: Deployment, as_of: date) -> None:
+def _offer_for(deployment: Deployment, as_of: datetime.date) -> None:
     offer = catalog.offer(deployment.offer, as_of=as_of)
     if offer.gpu != performance.gpu(deployment.gpu).id:
         raise InvalidArgument(f"{offer.id} rents {offer.gpu}, the deployment says {deployment.gpu}")
+    if offer.purchase == "serverless":
+        raise InvalidArgument(
+            f"{offer.id} is serverless, billed by use; a deployment rents its GPUs all month"
+        )
 
 
 def _policy_routes(scenario: Scenario, policy: routing.Policy) -> None:
@@ -121,7 +125,7 @@ SCENARIOS = store.Shelf(
 )
 
 
-def scenarios() -> dict[str, Scenario]:
+def known() -> dict[str, Scenario]:
     """Return every scenario by id: the shipped ones, and on top of them the user's own."""
     shipped = {scenario.id: scenario for scenario in store.records(SCENARIOS)}
     added = store.entries("scenario")
@@ -135,10 +139,10 @@ def scenario(name: str) -> Scenario:
         if not path.is_file():
             raise UnknownName(f"no scenario file {name}")
         return store.parse(_scenario_file(path), Scenario, path.name)[0]
-    known = scenarios()
-    if name not in known:
-        raise UnknownName.among("scenario", name, known)
-    return known[name]
+    found = known()
+    if name not in found:
+        raise UnknownName.among("scenario", name, found)
+    return found[name]
 
 
 def parse_scenario(body: dict[str, Any], where: str = "scenario") -> Scenario:
