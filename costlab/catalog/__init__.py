@@ -5,17 +5,21 @@ from typing import Any
 from costlab.catalog.billing import Answer, Plan, Step, Terms, adapter, providers
 from costlab.catalog.book import (
     CHANNELS,
+    LEFT_OUT,
     PRICES,
     STALE_AFTER_DAYS,
     UNITS,
     Change,
+    LeftOut,
     Price,
     diff,
     history,
     in_force,
+    left_out,
     prices,
     prices_of,
 )
+from costlab.catalog.checks import Finding, check
 from costlab.catalog.contracts import (
     AuditRow,
     Override,
@@ -24,6 +28,13 @@ from costlab.catalog.contracts import (
     overrides,
     remove_override,
 )
+from costlab.catalog.importers import (
+    ImportPlan,
+    ImportRow,
+    plan_import,
+    remove_import,
+)
+from costlab.catalog.importers import apply as apply_import
 from costlab.catalog.names import MODELS, Model, model, models
 from costlab.catalog.quotes import Quote, Ranking, quote, quote_many, rank
 from costlab.catalog.rental import (
@@ -56,12 +67,22 @@ from costlab.catalog.rental import (
 )
 from costlab.store import Shelf
 
-SHELVES: tuple[Shelf[Any], ...] = (MODELS, PRICES, OFFERS, SPOT_ADVICE, OWNED, FEES, PACKS)
+SHELVES: tuple[Shelf[Any], ...] = (
+    MODELS,
+    PRICES,
+    OFFERS,
+    SPOT_ADVICE,
+    OWNED,
+    FEES,
+    PACKS,
+    LEFT_OUT,
+)
 """Every table of the book that this package makes."""
 
 __all__ = [
     "CHANNELS",
     "FEES",
+    "LEFT_OUT",
     "MODELS",
     "OFFERS",
     "OWNED",
@@ -76,6 +97,10 @@ __all__ = [
     "AuditRow",
     "Change",
     "Fee",
+    "Finding",
+    "ImportPlan",
+    "ImportRow",
+    "LeftOut",
     "Model",
     "Offer",
     "Override",
@@ -91,12 +116,15 @@ __all__ = [
     "Terms",
     "adapter",
     "add_override",
+    "apply_import",
     "audit",
+    "check",
     "diff",
     "egress_usd",
     "fees",
     "history",
     "in_force",
+    "left_out",
     "model",
     "models",
     "offer",
@@ -109,12 +137,14 @@ __all__ = [
     "owned_usd_per_gpu_hour",
     "pack_bill",
     "packs",
+    "plan_import",
     "prices",
     "prices_of",
     "providers",
     "quote",
     "quote_many",
     "rank",
+    "remove_import",
     "remove_override",
     "spot_advice",
     "storage_usd",

@@ -26,10 +26,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from decimal import Decimal
 from functools import cache
-from typing import Literal
+from typing import Any, Literal, TypeVar
 
 from costlab import store
 from costlab.core import InvalidArgument, Source
@@ -159,9 +159,62 @@ def first_day(seen: str | None) -> date | None:
 PRICES = store.Shelf(table="prices", record=Price, pattern="prices/*.yaml")
 
 
+IMPORTS = "import"
+"""The kind of entry under which applied imports stand in the user's store."""
+
+R = TypeVar("R")
+
+
 def prices() -> tuple[Price, ...]:
-    """Return every row of the shipped book."""
-    return store.records(PRICES)
+    """Return every row: of the shipped book, then of the imports that were applied."""
+    return store.records(PRICES) + imported("prices", Price)
+
+
+def imported(table: str, record: type[R]) -> tuple[R, ...]:
+    """Return the rows of ``table`` that applied imports added."""
+    rows: tuple[R, ...] = _imported(table, record, user_state())
+    return rows
+
+
+def user_state() -> str:
+    """Return what changes whenever the user's store does: the key of every cache over it."""
+    path = store.home() / "user.duckdb"
+    found = path.stat() if path.exists() else None
+    return f"{path}|{found.st_size}|{found.st_mtime_ns}" if found else ""
+
+
+@cache
+def _imported(table: str, record: Any, state: str) -> tuple[Any, ...]:
+    if not state:
+        return ()
+    rows: list[Any] = []
+    for name, entry in store.entries(IMPORTS).items():
+        rows += store.parse(entry.body.get(table, []), record, f"import {name}")
+    return tuple(rows)
+
+
+def book_state() -> str:
+    """Return what changes whenever a price of the book or of an import does."""
+    return PRICES.fingerprint() + user_state()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LeftOut:
+    """Something that was read and is not in the book, with the reason."""
+
+    table: Literal["prices", "offers"]
+    seller: str
+    rows: int
+    items: tuple[str, ...]
+    why: str
+
+
+LEFT_OUT = store.Shelf(table="left_out", record=LeftOut, pattern="left_out.yaml")
+
+
+def left_out() -> tuple[LeftOut, ...]:
+    """Return everything that was read and left out."""
+    return store.records(LEFT_OUT)
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,7 +235,7 @@ class Sku:
 
 
 @cache
-def _by_model(fingerprint: str) -> dict[str, tuple[Price, ...]]:  # noqa: ARG001 - the cache key
+def _by_model(state: str) -> dict[str, tuple[Price, ...]]:  # noqa: ARG001 - the cache key
     found: dict[str, list[Price]] = {}
     for row in prices():
         found.setdefault(row.model, []).append(row)
@@ -191,7 +244,7 @@ def _by_model(fingerprint: str) -> dict[str, tuple[Price, ...]]:  # noqa: ARG001
 
 def prices_of(model: str) -> tuple[Price, ...]:
     """Return every row of one model id, of all days."""
-    return _by_model(PRICES.fingerprint()).get(model, ())
+    return _by_model(book_state()).get(model, ())
 
 
 def _page(row: Price) -> tuple[str, str, str]:
@@ -304,8 +357,3 @@ def diff(earlier: date, later: date, rows: Sequence[Price] | None = None) -> tup
         )
         changes.append(Change(sku=key[0], unit=key[1], kind=kind, before=old, after=new))
     return tuple(changes)
-
-
-def day_before(day: date) -> date:
-    """Return the day before."""
-    return day - timedelta(days=1)

@@ -19,10 +19,10 @@ from typing import Any
 from costlab.catalog import contracts
 from costlab.catalog.billing import Plan, Step, adapter, bill, plain_number
 from costlab.catalog.book import (
-    PRICES,
     STALE_AFTER_DAYS,
     Price,
     Sku,
+    book_state,
     in_force,
     preference,
     prices_of,
@@ -224,7 +224,7 @@ def _quote(
         raise CannotServe(f"{wanted.id} runs on your own GPUs: predict its seconds instead")
     candidates = [
         sku
-        for sku in _on_sale(wanted.id, as_of, backdate, PRICES.fingerprint())
+        for sku in _on_sale(wanted.id, as_of, backdate, book_state())
         if provider in (None, sku.head.provider)
     ]
     if not candidates:
@@ -328,7 +328,7 @@ def _epochs(days: Sequence[date]) -> dict[date, date]:
 
 
 @lru_cache(maxsize=4096)
-def _on_sale(model_id: str, as_of: date, backdate: bool, fingerprint: str) -> tuple[Sku, ...]:  # noqa: ARG001 - the cache key
+def _on_sale(model_id: str, as_of: date, backdate: bool, state: str) -> tuple[Sku, ...]:  # noqa: ARG001 - the cache key
     return skus(in_force(prices_of(model_id), as_of, backdate=backdate))
 
 

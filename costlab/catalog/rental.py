@@ -13,7 +13,7 @@ from functools import cache
 from typing import Literal
 
 from costlab import store
-from costlab.catalog.book import STALE_AFTER_DAYS, first_day
+from costlab.catalog.book import STALE_AFTER_DAYS, first_day, imported, user_state
 from costlab.core import Basis, CannotServe, Figure, InvalidArgument, Source, UnknownName
 
 Purchase = Literal["on_demand", "spot", "reserved", "community", "serverless", "owned"]
@@ -116,6 +116,10 @@ class Offer:
 OFFERS = store.Shelf(table="offers", record=Offer, pattern="offers/*.yaml")
 
 
+def _all_offers() -> tuple[Offer, ...]:
+    return store.records(OFFERS) + imported("offers", Offer)
+
+
 def offers(
     as_of: date,
     gpu: str | None = None,
@@ -131,7 +135,7 @@ def offers(
     if purchase is not None and purchase not in PURCHASES:
         raise UnknownName.among("purchase", purchase, PURCHASES)
     newest: dict[str, Offer] = {}
-    for row in store.records(OFFERS):
+    for row in _all_offers():
         if not (row.usable or include_history) or (row.opens and row.opens > as_of):
             continue
         best = newest.get(row.id)
@@ -153,9 +157,9 @@ def offer(offer_id: str, as_of: date | None = None) -> Offer:
 
     Raises `UnknownName`, or `CannotServe` where it had no price by that day.
     """
-    rows = _by_id(OFFERS.fingerprint()).get(offer_id)
+    rows = _by_id(OFFERS.fingerprint() + user_state()).get(offer_id)
     if not rows:
-        raise UnknownName.among("offer", offer_id, _by_id(OFFERS.fingerprint()))
+        raise UnknownName.among("offer", offer_id, _by_id(OFFERS.fingerprint() + user_state()))
     if as_of is None:
         return rows[-1]
     holding = [row for row in offers(as_of, include_history=True) if row.id == offer_id]
@@ -166,13 +170,13 @@ def offer(offer_id: str, as_of: date | None = None) -> Offer:
 
 def offer_history(offer_id: str) -> tuple[Offer, ...]:
     """Return every row of one offer, oldest first."""
-    return _by_id(OFFERS.fingerprint()).get(offer_id, ())
+    return _by_id(OFFERS.fingerprint() + user_state()).get(offer_id, ())
 
 
 @cache
-def _by_id(fingerprint: str) -> dict[str, tuple[Offer, ...]]:  # noqa: ARG001 - the cache key
+def _by_id(state: str) -> dict[str, tuple[Offer, ...]]:  # noqa: ARG001 - the cache key
     found: dict[str, list[Offer]] = {}
-    for row in store.records(OFFERS):
+    for row in _all_offers():
         found.setdefault(row.id, []).append(row)
     return {
         name: tuple(sorted(rows, key=lambda row: row.opens or date.min))
