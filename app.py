@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import streamlit as st
 
-from costlab.pages import benchmark, overview, prices, scenario
+from costlab.pages import benchmark, look, overview, prices, scenario
 
-st.set_page_config(page_title="costlab", page_icon=":material/movie:", layout="wide")
+st.set_page_config(page_title="costlab", page_icon=look.ICON, layout="wide")
 st.navigation(
     [
         st.Page(overview.page, title="Overview", icon=":material/insights:", url_path="overview",

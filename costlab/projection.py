@@ -715,5 +715,9 @@ def _warnings(
         for rule in routing.unreached(policy, mix.segments)
     ]
     stale = sorted({r.route for r in results if r.unit and r.unit.stale and r.route})
-    found += [f"the price of {route} is old or undated: read it again" for route in stale]
+    found += [
+        f"the price of {route} is undated or over {catalog.STALE_AFTER_DAYS} days old: "
+        "read it again before relying on it"
+        for route in stale
+    ]
     return tuple(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from costlab.bench.plan import Recipe
 from costlab.runs import Environment, Run, Setting, Stage
 
 H100 = Environment(
@@ -67,5 +68,5 @@ def made_run(
         idle_power_w=70.0,
         peak_torch_gib=60.0,
         peak_nvml_gib=62.0,
-        switches={"dtype": "applied"},
+        switches=dict.fromkeys(Recipe(name="default").switches, "applied"),
     )

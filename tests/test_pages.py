@@ -37,7 +37,7 @@ def test_the_overview_states_the_projection_s_own_figures(name: str) -> None:
     assert present.money(blended.value) in app.header[0].value
     shown = {metric.label: metric.value for metric in app.metric}
     month = answer.summary["usd_per_month"]
-    assert shown["Bill a month"] == present.number(month.value, month.unit)
+    assert shown["USD a month"] == present.money(month.value)
 
 
 def test_a_figure_opens_to_its_price_row() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import plotly.graph_objects as go
@@ -11,6 +12,8 @@ import streamlit as st
 
 from costlab import present
 from costlab.core import Basis, CostlabError, Figure
+
+ICON = str(Path(__file__).with_name("icon.svg"))
 
 # Okabe & Ito's colour-blind-safe palette (https://jfly.uni-koeln.de/color/), black left out.
 PALETTE = ("#0072B2", "#E69F00", "#009E73", "#CC79A7", "#56B4E9", "#D55E00", "#8C6D31")
@@ -52,17 +55,32 @@ def badge(basis: Basis) -> str:
 
 
 def tile(label: str, figure: Figure | None, help_text: str = "") -> None:
-    """Show one headline figure with its interval and badge; a dash where there is none."""
+    """Show one headline figure with its interval and badge; a dash where there is none.
+
+    The label says per what, so the value stands alone.
+    """
     if figure is None:
         st.metric(label, "–", help=help_text or None)
         return
-    st.metric(label, present.number(figure.value, figure.unit), help=help_text or None)
+    st.metric(label, _bare(figure.value, figure.unit), help=help_text or None)
     interval = ""
     if figure.range and figure.range.high > figure.range.low:
-        low, high = (present.number(end, figure.unit).split(" ")[0]
-                     for end in (figure.range.low, figure.range.high))  # fmt: skip
-        interval = f" {low} – {high}"
+        low, high = (_bare(end, figure.unit) for end in (figure.range.low, figure.range.high))
+        interval = f" {low} – {high}".replace("$", r"\$")
     st.caption(badge(figure.basis) + interval)
+
+
+def _bare(value: present.Number, unit: str) -> str:
+    """Return a value with its sign of money, share or time but without "per …"."""
+    if unit.startswith("USD"):
+        return present.money(value)
+    return present.percent(value) if unit == "" else present.number(value, unit).split(" ")[0]
+
+
+def remarks(warnings: Sequence[str]) -> None:
+    """Show what a person should know before using an answer, one box however many there are."""
+    if warnings:
+        st.warning("\n".join(f"- {text}" for text in warnings), icon=":material/warning:")
 
 
 def proof(figures: Mapping[str, Figure], key: str) -> None:

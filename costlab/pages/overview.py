@@ -11,6 +11,8 @@ from costlab.core import ClipRequest, CostlabError
 from costlab.pages import look
 from costlab.unitcost import every_route
 
+FIRST_SCENARIO = "social-app"
+
 
 @st.cache_resource(max_entries=128, show_spinner="Working out the bill …")
 def projected(asked: scenarios.Scenario, version: str) -> projection.Projection:
@@ -32,6 +34,7 @@ def page() -> None:
     name = st.selectbox(
         "Scenario",
         list(known),
+        index=list(known).index(FIRST_SCENARIO),
         format_func=lambda key: known[key].title,
         key="scenario",
         bind="query-params",
@@ -72,12 +75,12 @@ def _answer(answer: projection.Projection) -> None:
     tiles = st.columns(5)
     with tiles[0]:
         look.tile(
-            "Cost per accepted clip",
+            "USD per accepted clip",
             cost,
             "Everything that the month costs, idle GPUs included, over the clips that users keep.",
         )
     with tiles[1]:
-        look.tile("Bill a month", month, "API bills and GPU rent of the scenario's month.")
+        look.tile("USD a month", month, "API bills and GPU rent of the scenario's month.")
     with tiles[2]:
         look.tile(
             "GPUs",
@@ -98,8 +101,7 @@ def _answer(answer: projection.Projection) -> None:
             "The policy sends them to a model that cannot make them (no sound, no image input, "
             "too long, too large).",
         )
-    for warning in answer.warnings:
-        st.warning(warning, icon=":material/warning:")
+    look.remarks(answer.warnings)
 
 
 def _cheaper(answer: projection.Projection) -> str:
@@ -142,7 +144,7 @@ def _flows(answer: projection.Projection) -> None:
 
 
 def _routes(answer: projection.Projection) -> None:
-    columns = st.columns(3)
+    columns = st.columns([2, 3, 2], vertical_alignment="bottom")
     seconds = columns[0].select_slider("Seconds", [4, 5, 6, 8, 10], value=5, key="overview-seconds")
     resolution = columns[1].segmented_control(
         "Size", ["480p", "720p", "1080p"], default="720p", required=True, key="overview-size"

@@ -11,7 +11,7 @@ import streamlit as st
 from costlab import catalog, performance, present, projection, routing, scenarios, store, traffic
 from costlab.core import CostlabError, plain
 from costlab.pages import look
-from costlab.pages.overview import projected
+from costlab.pages.overview import FIRST_SCENARIO, projected
 
 SEGMENT_COLUMNS = (
     "name", "share", "stage", "tier", "quality", "mode", "seconds", "resolution", "audio",
@@ -30,6 +30,7 @@ def page() -> None:
     name = st.selectbox(
         "Start from",
         list(known),
+        index=list(known).index(FIRST_SCENARIO),
         format_func=lambda key: known[key].title,
         key="edited",
         bind="query-params",
@@ -173,8 +174,8 @@ def _rows(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
 def _difference(before: projection.Projection, after: projection.Projection) -> None:
     st.subheader("The answer now")
     names = {
-        "usd_per_accepted_clip": "Cost per accepted clip",
-        "usd_per_month": "Bill a month",
+        "usd_per_accepted_clip": "USD per accepted clip",
+        "usd_per_month": "USD a month",
         "gpus": "GPUs",
         "unserved_share": "Clips not served",
     }
@@ -184,8 +185,7 @@ def _difference(before: projection.Projection, after: projection.Projection) -> 
             look.tile(label, figure)
             if figure and old and figure.value != old.value:
                 st.caption(f"was {present.number(old.value, old.unit)}")
-    for warning in after.warnings:
-        st.warning(warning, icon=":material/warning:")
+    look.remarks(after.warnings)
     look.proof(after.figures(), key="scenario-proof")
 
 
