@@ -9,7 +9,8 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Iterator, Mapping
+import zipfile
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any, Literal
@@ -133,16 +134,24 @@ def _text(run: Run) -> str:
     return json.dumps(asdict(run), sort_keys=True, separators=(",", ":"))
 
 
+def _file(run: Run) -> str:
+    """Return the run with its id, a list of numbers on one line."""
+    rows = {key: json.dumps(value, sort_keys=True) for key, value in asdict(run).items()}
+    rows["id"] = json.dumps(run.id)
+    return "{\n" + ",\n".join(f' "{key}": {rows[key]}' for key in sorted(rows)) + "\n}\n"
+
+
 def write(run: Run, folder: Path) -> Path:
     """Write the run as ``<model>-<gpu>-<id>.json`` and return its path."""
     folder.mkdir(parents=True, exist_ok=True)
     gpu = run.environment.gpu or "cpu"
-    path = folder / f"{run.setting.model}-{gpu}-{run.id}.json".lower()
+    name = "".join(c if c.isalnum() or c in "-._" else "-" for c in f"{run.setting.model}-{gpu}")
+    path = folder / f"{name}-{run.id}.json".lower()
     if path.exists():
         return path
     temporary = folder / f".{path.name}.{os.getpid()}.tmp"
     with open(temporary, "w", encoding="utf-8") as file:
-        file.write(json.dumps({"id": run.id, **asdict(run)}, indent=1, sort_keys=True) + "\n")
+        file.write(_file(run))
         file.flush()
         os.fsync(file.fileno())
     os.replace(temporary, path)
@@ -157,11 +166,20 @@ def write(run: Run, folder: Path) -> Path:
 def read(path: Path) -> Run:
     """Return the run of one file; raises `BadData` where it is no run or was edited."""
     try:
-        loaded = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        content = path.read_bytes()
+    except OSError as error:
         raise BadData(path.name, [f"cannot be read: {error}"]) from error
+    return parse(content, path.name)
+
+
+def parse(content: bytes, where: str) -> Run:
+    """Return the run that ``content`` writes out; raises `BadData` naming ``where``."""
+    try:
+        loaded = json.loads(content)
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise BadData(where, [f"cannot be read: {error}"]) from error
     if not isinstance(loaded, dict) or loaded.get("schema") != SCHEMA:
-        raise BadData(path.name, [f"not a run record of schema {SCHEMA}"])
+        raise BadData(where, [f"not a run record of schema {SCHEMA}"])
     stated = loaded.pop("id", None)
     try:
         run = Run(
@@ -174,11 +192,11 @@ def read(path: Path) -> Run:
                 "spans": tuple(loaded["spans"]),
             }
         )
-    except (KeyError, TypeError) as error:
+    except (KeyError, TypeError, AttributeError) as error:
         known = ", ".join(item.name for item in fields(Run))
-        raise BadData(path.name, [f"{error}; a run has the fields {known}"]) from error
+        raise BadData(where, [f"{error}; a run has the fields {known}"]) from error
     if run.id != stated:
-        raise BadData(path.name, [f"id says {stated}, content hashes to {run.id}: edited by hand?"])
+        raise BadData(where, [f"id says {stated}, content hashes to {run.id}: edited by hand?"])
     return run
 
 
@@ -195,3 +213,57 @@ def read_all(*folders: Path) -> Iterator[Run]:
             if run.id not in seen:
                 seen.add(run.id)
                 yield run
+
+
+def export(measured: Iterable[Run], bundle: Path) -> int:
+    """Write the runs into one zip file, equal runs once, and return how many it holds."""
+    held = {run.id: run for run in measured}
+    bundle.parent.mkdir(parents=True, exist_ok=True)
+    temporary = bundle.with_name(f".{bundle.name}.{os.getpid()}.tmp")
+    with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, run in sorted(held.items()):
+            archive.writestr(f"{name}.json", _file(run))
+    os.replace(temporary, bundle)
+    return len(held)
+
+
+def merge(sources: Iterable[Path], folder: Path) -> tuple[int, int]:
+    """Add the runs of files, folders and zip bundles to ``folder``; return (added, already there).
+
+    Raises `BadData` with the problems of all sources at once, and then adds nothing.
+    """
+    found: dict[str, Run] = {}
+    problems: list[str] = []
+    for where, content in _contents(sources, problems):
+        try:
+            run = parse(content, where)
+        except BadData as error:
+            problems += [f"{where}: {problem}" for problem in error.problems]
+        else:
+            found[run.id] = run
+    if problems:
+        raise BadData("import", problems)
+    have = {run.id for run in read_all(folder)}
+    for name, run in found.items():
+        if name not in have:
+            write(run, folder)
+    return len(found.keys() - have), len(found.keys() & have)
+
+
+def _contents(sources: Iterable[Path], problems: list[str]) -> Iterator[tuple[str, bytes]]:
+    """Yield name and bytes of every record in the sources; note what cannot be read."""
+    for source in sources:
+        try:
+            if source.is_dir():
+                yield from (
+                    (path.name, path.read_bytes()) for path in sorted(source.glob("*.json"))
+                )
+            elif zipfile.is_zipfile(source):
+                with zipfile.ZipFile(source) as archive:
+                    for name in archive.namelist():
+                        if name.endswith(".json"):
+                            yield f"{source.name}/{name}", archive.read(name)
+            else:
+                yield source.name, source.read_bytes()
+        except (OSError, zipfile.BadZipFile) as error:
+            problems.append(f"{source}: cannot be read: {error}")

@@ -34,6 +34,9 @@ GPU_IDS: tuple[tuple[str, str], ...] = (
 )  # fmt: skip
 """costlab's id of a card by words in NVML's name of it, the more particular name first."""
 
+OTHER_CARDS = {"D", "TI", "SUPER", "LAPTOP", "MAX-Q", "MOBILE"}
+"""Words after a name that make it another card."""
+
 THROTTLES = {
     0x4: "power cap",
     0x8: "hardware slowdown",
@@ -54,7 +57,7 @@ def gpu_id(name: str) -> str:
     for part, known in GPU_IDS:
         rest = words.removeprefix(part)
         if rest != words and (not rest or not rest[0].isalnum()):
-            return known
+            return name if OTHER_CARDS & set(rest.split()) else known
     return name
 
 
@@ -230,7 +233,14 @@ class Sensor(Protocol):
 
 
 class NvmlSensor:
-    """Reads the cards of some UUIDs; a reading that fails once is not asked for again."""
+    """Reads the cards of some UUIDs; what a card can never tell is asked for once."""
+
+    FINAL = (
+        pynvml.NVML_ERROR_NOT_SUPPORTED,
+        pynvml.NVML_ERROR_FUNCTION_NOT_FOUND,
+        pynvml.NVML_ERROR_NO_PERMISSION,
+        pynvml.NVML_ERROR_GPU_IS_LOST,
+    )
 
     READINGS: Mapping[str, Callable[[Any], float]] = {
         "power_w": _power_w,
@@ -246,6 +256,7 @@ class NvmlSensor:
         """Find the cards; raises `pynvml.NVMLError` where NVML or a card is not there."""
         pynvml.nvmlInit()
         self.missing: dict[str, str] = {}
+        self._wanted = dict(self.READINGS)
         handles = [
             pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())
         ]
@@ -257,13 +268,13 @@ class NvmlSensor:
     def read(self, t_s: float) -> Sample:
         """Return the sample, None for what cannot be read."""
         values: dict[str, Any] = {}
-        for name, reading in self.READINGS.items():
-            if name in self.missing:
-                continue
+        for name, reading in list(self._wanted.items()):
             try:
                 each = [reading(handle) for handle in self.handles]
             except pynvml.NVMLError as error:
                 self.missing[name] = explain(error)
+                if error.value in self.FINAL:
+                    del self._wanted[name]
                 continue
             if name in ("power_w", "energy_j"):
                 values[name] = sum(each)

@@ -1,7 +1,7 @@
 """The diffusers pipelines of every Wan model: full size, small stand-in, or from a folder.
 
 Random weights keep the architecture exact: same shapes, dtypes and kernels as a checkpoint loaded
-with ``torch_dtype=bfloat16``, which leaves some parameters in fp32. What they cannot stand for is
+with ``dtype=bfloat16``, which leaves some parameters in fp32. What they cannot stand for is
 loading, picture quality, and anything that depends on the data (threshold caches; power by a few
 per cent).
 """
@@ -65,13 +65,13 @@ def _from_folder(item: Item, arch: Architecture, device: torch.device) -> tuple[
         raise BadData(str(folder), [f"model_index.json names {named!r}, expected a Wan pipeline"])
     vae_dtype = getattr(torch, item.recipe.vae_dtype)
     vae = AutoencoderKLWan.from_pretrained(
-        folder, subfolder="vae", torch_dtype=vae_dtype, local_files_only=True
+        folder, subfolder="vae", dtype=vae_dtype, local_files_only=True
     )
     extra: dict[str, Any] = {}
     if wanted is WanImageToVideoPipeline and not arch.clip_image_encoder:
         extra = {"image_encoder": None, "image_processor": None}
     pipe = wanted.from_pretrained(
-        folder, vae=vae, torch_dtype=torch.bfloat16, local_files_only=True, **extra
+        folder, vae=vae, dtype=torch.bfloat16, local_files_only=True, **extra
     )
     pipe.scheduler = UniPCMultistepScheduler.from_config(
         pipe.scheduler.config, flow_shift=item.setting.shift

@@ -99,7 +99,8 @@ def _worker(
     with contextlib.ExitStack() as stack:
         errors: Any = stack.enter_context(open(log, "wb")) if log else subprocess.DEVNULL
         process = subprocess.Popen(
-            [*start, "costlab.bench.worker", *arguments],
+            [*start, "costlab.bench.worker", "--tethered", *arguments],
+            stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=errors,
             env={**os.environ, "PYTHONPATH": path},
@@ -135,8 +136,9 @@ def _kill(process: subprocess.Popen[str]) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
-    if process.stdout is not None:
-        process.stdout.close()
+    for pipe in (process.stdin, process.stdout):
+        if pipe is not None:
+            pipe.close()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -34,6 +34,7 @@ class Switches:
         self.recipe = item.recipe
         self.pipe = pipe
         self.device = device
+        self.accelerated = device.type != "cpu"
         second = getattr(pipe, "transformer_2", None)
         self.experts = [pipe.transformer] + ([second] if second is not None else [])
         self.report: dict[str, str] = {}
@@ -226,7 +227,7 @@ class Switches:
             expert.enable_cache(config)
 
     def _text_encoder(self) -> None:
-        if self.recipe.text_encoder == "offload" and self.device.type == "cpu":
+        if self.recipe.text_encoder == "offload" and not self.accelerated:
             raise Refused("there is no accelerator to take it off")
         if self.recipe.text_encoder == "offload" and self.recipe.offload != "none":
             raise Refused("the offload mode already moves it")
@@ -242,7 +243,7 @@ class Switches:
             if first.data_ptr() != second.data_ptr():
                 raise Refused("the experts lie in memory twice")
             return
-        if self.device.type == "cpu":
+        if not self.accelerated:
             raise Refused("there is no accelerator to swap them on")
         if self.recipe.offload != "none":
             raise Refused("the offload mode already moves them")
@@ -264,7 +265,7 @@ class Switches:
         kind = self.recipe.offload
         if kind == "none":
             return
-        if self.device.type == "cpu":
+        if not self.accelerated:
             raise Refused("there is no accelerator to offload from")
         if kind == "model":
             self.pipe.enable_model_cpu_offload(device=self.device)

@@ -13,6 +13,7 @@ import contextlib
 import json
 import os
 import sys
+import threading
 import traceback
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -29,7 +30,10 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--request", type=Path, help="a JSON file: item, command")
     parser.add_argument("--out", type=Path, default=Path())
     parser.add_argument("--environment", action="store_true")
+    parser.add_argument("--tethered", action="store_true", help="end when standard input does")
     options = parser.parse_args(argv)
+    if options.tethered:
+        threading.Thread(target=_end_with_parent, daemon=True).start()
     answers = sys.stdout
     with contextlib.redirect_stdout(sys.stderr):
         from costlab.bench import measure
@@ -54,6 +58,12 @@ def main(argv: list[str] | None = None) -> int:
         if _first_rank():
             _say(answers, {"run": str(write(run, options.out))})
     return 0
+
+
+def _end_with_parent() -> None:
+    """Leave at once when the process at the other end of standard input is gone."""
+    os.read(0, 1)
+    os._exit(1)
 
 
 def _join_ranks() -> Any:
