@@ -10,7 +10,7 @@ from datetime import date
 from decimal import Decimal
 
 from costlab import catalog, performance, wan
-from costlab.core import ClipRequest, CostlabError, Figure, NotOnSale, Range
+from costlab.core import ClipRequest, Figure, NotOnSale, Range
 from costlab.unitcost import Deployment, self_hosted
 
 ARTICLE_GPU = "A100-80GB"

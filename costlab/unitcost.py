@@ -86,7 +86,8 @@ class UnitCost:
     """What one attempt costs on a route, with the bill's lines and the figure's proof.
 
     ``slot_s`` is how long one slot of ``gpus`` GPUs is taken (None on an API). Failed attempts
-    count as billed unless a source says that the seller does not bill them.
+    count as billed unless a source says that the seller does not bill them. ``replaced_s`` is what
+    was predicted before a measured run took its place.
     """
 
     route: str
@@ -98,6 +99,7 @@ class UnitCost:
     gpus: int = 0
     stale: bool = False
     failures_billed: bool = False
+    replaced_s: Figure | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -252,6 +254,9 @@ def self_hosted(deployment: Deployment, request: ClipRequest, as_of: date) -> Un
         slot_s=slot,
         gpus=deployment.gpus_per_clip,
         failures_billed=True,
+        replaced_s=performance.replaced(asked).figure("seconds")
+        if prediction.basis is Basis.MEASURED
+        else None,
     )
 
 

@@ -165,7 +165,7 @@ def _runs() -> None:
             icon=":material/hourglass_empty:",
         )
         return
-    st.dataframe([_row(run) for run in found], hide_index=True)
+    st.dataframe([_row(run) for run in found], hide_index=True, placeholder="–")
     timed = [run for run in found if run.seconds is not None]
     if not timed:
         return

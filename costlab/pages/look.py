@@ -125,7 +125,8 @@ def cost_bars(
                 "marker": {"color": [colour(name) for name in names]},
                 "error_x": {"type": "data", "array": above, "arrayminus": below, "color": "#666"},
                 "text": [present.money(value) for value in values],
-                "textposition": "auto",
+                "textposition": "inside",
+                "insidetextanchor": "start",
                 "customdata": [figure.basis.value for figure in figures],
                 "hovertemplate": "%{y}: $%{x:.6f}, %{customdata}<extra></extra>",
             }

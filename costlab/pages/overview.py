@@ -65,11 +65,11 @@ def _answer(answer: projection.Projection) -> None:
     else:
         busiest = max(answer.split, key=lambda route: answer.split[route])
         st.header(
-            f"{answer.policy.title}: {present.money(cost.value)} per accepted clip, "
-            f"{present.money(month.value)} a month"
+            f"{present.money(cost.value)} per accepted clip, {present.money(month.value)} a month"
         )
         st.markdown(
-            f"{present.percent(answer.split[busiest])} of the clips go to **{busiest}**. "
+            f"Routed by *{answer.policy.title}*: {present.percent(answer.split[busiest])} of the "
+            f"clips go to **{busiest}**. "
             f"{_cheaper(answer)}"
         )
     tiles = st.columns(5)
@@ -163,7 +163,7 @@ def _routes(answer: projection.Projection) -> None:
         "Idle GPUs, retries and rejects come on top in the figures above."
     )
     if refused:
-        with st.expander(f"{len(refused)} routes cannot make this clip"):
+        with st.expander(f"{len(refused)} of the scenario's routes cannot make this clip"):
             st.markdown("\n".join(f"- **{item.route}**: {item.reason}" for item in refused))
 
 
@@ -179,34 +179,44 @@ def routes(
 
 def _segments(answer: projection.Projection) -> None:
     st.subheader("Segment by segment")
+    dollars = st.column_config.NumberColumn(format="$%.3f")
     st.dataframe(
         [
             {
                 "Segment": result.segment.name,
                 "Share": result.segment.share,
-                "Route": result.route or "none",
-                "Served": "yes" if not result.reason else "no",
-                "Attempts a month": result.attempts,
-                "Accepted a month": result.accepted,
-                "USD per attempt": _value(result.unit.usd if result.unit else None),
-                "USD per accepted clip": _value(result.per_accepted),
-                "… by use only": _value(result.usage_per_accepted),
+                "Route": "not served" if result.reason else result.route,
+                "Attempts": result.attempts,
+                "Accepted": result.accepted,
+                "USD an attempt": _value(result.unit.usd if result.unit else None),
+                "USD an accepted clip": _value(result.per_accepted),
+                "of it busy": _value(result.usage_per_accepted),
                 "USD a month": _value(result.usd_per_month),
-                "Known": result.per_accepted.basis.value if result.per_accepted else "–",
             }
             for result in answer.segments
         ],
         hide_index=True,
+        placeholder="–",
         column_config={
             "Share": st.column_config.NumberColumn(format="percent"),
-            "Attempts a month": st.column_config.NumberColumn(format="%,.0f"),
-            "Accepted a month": st.column_config.NumberColumn(format="%,.0f"),
-            "USD per attempt": st.column_config.NumberColumn(format="$%.4f"),
-            "USD per accepted clip": st.column_config.NumberColumn(format="$%.4f"),
-            "… by use only": st.column_config.NumberColumn(format="$%.4f"),
+            "Attempts": st.column_config.NumberColumn(format="%,.0f", help="In the month."),
+            "Accepted": st.column_config.NumberColumn(format="%,.0f", help="In the month."),
+            "USD an attempt": dollars,
+            "USD an accepted clip": dollars,
+            "of it busy": st.column_config.NumberColumn(
+                format="$%.3f", help="The same without idle GPU hours: usage basis."
+            ),
             "USD a month": st.column_config.NumberColumn(format="$%,.0f"),
         },
     )
+    for result in answer.segments:
+        unit = result.unit
+        if unit and unit.slot_s and unit.replaced_s:
+            st.markdown(
+                f"{look.badge(unit.slot_s.basis)} **{result.segment.name}**: a clip takes "
+                f"{present.figure(unit.slot_s)} on {unit.route}; before the run it was predicted "
+                f"to take {present.figure(unit.replaced_s)}."
+            )
 
 
 def _value(figure: object) -> float | None:
@@ -224,25 +234,26 @@ def _fleet(answer: projection.Projection) -> None:
             {
                 "Deployment": pool.route,
                 "GPUs": int(pool.gpus.value),
-                "USD per GPU-hour": float(pool.price.value),
+                "USD a GPU-hour": float(pool.price.value),
                 "USD a month": float(pool.usd_per_month.value),
-                "Busy over the month": float(pool.utilisation.value),
-                "Busy in the peak hour": float(pool.peak_utilisation.value),
+                "Busy, month": float(pool.utilisation.value),
+                "Busy, peak hour": float(pool.peak_utilisation.value),
                 "p95 wait (s)": _value(pool.p95_wait_s),
-                "Clips per GPU-hour, full": float(pool.clips_per_gpu_hour.value),
-                "Accepted per paid GPU-hour": float(pool.sold_clips_per_gpu_hour.value),
+                "Clips/GPU-h, full": float(pool.clips_per_gpu_hour.value),
+                "Accepted/paid GPU-h": float(pool.sold_clips_per_gpu_hour.value),
             }
             for pool in answer.pools
         ],
         hide_index=True,
+        placeholder="–",
         column_config={
-            "USD per GPU-hour": st.column_config.NumberColumn(format="$%.2f"),
+            "USD a GPU-hour": st.column_config.NumberColumn(format="$%.2f"),
             "USD a month": st.column_config.NumberColumn(format="$%,.0f"),
-            "Busy over the month": st.column_config.NumberColumn(format="percent"),
-            "Busy in the peak hour": st.column_config.NumberColumn(format="percent"),
+            "Busy, month": st.column_config.NumberColumn(format="percent"),
+            "Busy, peak hour": st.column_config.NumberColumn(format="percent"),
             "p95 wait (s)": st.column_config.NumberColumn(format="%.1f"),
-            "Clips per GPU-hour, full": st.column_config.NumberColumn(format="%.2f"),
-            "Accepted per paid GPU-hour": st.column_config.NumberColumn(format="%.2f"),
+            "Clips/GPU-h, full": st.column_config.NumberColumn(format="%.2f"),
+            "Accepted/paid GPU-h": st.column_config.NumberColumn(format="%.2f"),
         },
     )
 
@@ -261,7 +272,11 @@ def _claims(answer: projection.Projection) -> None:
             for finding in findings
         ],
         hide_index=True,
-        row_height=36,
+        column_config={
+            "Claim": st.column_config.TextColumn(width="large"),
+            "Found": st.column_config.TextColumn(width="medium"),
+            "Known": st.column_config.TextColumn(width="small"),
+        },
     )
     look.proof(
         {finding.claim: finding.found for finding in findings if finding.found},

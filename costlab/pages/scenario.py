@@ -230,4 +230,4 @@ def _compare(known: Mapping[str, scenarios.Scenario]) -> None:
             row = rows.setdefault(quantity, {"": look.words(quantity)})
             row[known[name].title] = present.figure(figure)
     if rows:
-        st.dataframe(list(rows.values()), hide_index=True)
+        st.dataframe(list(rows.values()), hide_index=True, placeholder="–")
