@@ -118,10 +118,7 @@ def _sora(as_of: date) -> Finding:
     try:
         quoted = catalog.quote("sora-2", _clip(8, "720p", audio=True), as_of=as_of)
     except NotOnSale as error:
-        return Finding(claim=claim, said=said, unit="USD/s", found=None, verdict=str(error))
-    except CostlabError as error:
-        return Finding(
-            claim=claim, said=said, unit="USD/s", found=None, verdict=f"no figure: {error}"
-        )
+        closed = str(error).partition(";")[0]
+        return Finding(claim=claim, said=said, unit="USD/s", found=None, verdict=closed)
     found = _per_second("Sora 2, 720p", quoted)
     return Finding(claim=claim, said=said, unit="USD/s", found=found, verdict=verdict(said, found))
