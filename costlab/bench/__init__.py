@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from costlab.bench.compare import Comparison, compare, share_of_roofline, table
 from costlab.bench.plan import (
     Item,
     Recipe,
@@ -23,7 +22,7 @@ from costlab.bench.plan import (
     recipes,
     to_json,
 )
-from costlab.bench.suite import (
+from costlab.bench.processes import (
     MeasurementFailed,
     Outcome,
     Progress,
@@ -32,6 +31,7 @@ from costlab.bench.suite import (
     run_isolated,
     suite,
 )
+from costlab.bench.results import Comparison, compare, share_of_roofline, table
 
 if TYPE_CHECKING:
     from costlab.bench.nvml import Devices
