@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
-from costlab.pages import benchmark, look, overview, prices, scenario
+from costlab.pages import accuracy, benchmark, look, overview, prediction, prices, scenario
 
 st.set_page_config(page_title="costlab", page_icon=look.ICON, layout="wide")
 st.navigation(
@@ -13,6 +13,9 @@ st.navigation(
                 default=True),
         st.Page(scenario.page, title="Scenario", icon=":material/tune:", url_path="scenario"),
         st.Page(prices.page, title="Prices", icon=":material/sell:", url_path="prices"),
+        st.Page(prediction.page, title="Prediction", icon=":material/query_stats:",
+                url_path="prediction"),
+        st.Page(accuracy.page, title="Accuracy", icon=":material/target:", url_path="accuracy"),
         st.Page(benchmark.page, title="Benchmark", icon=":material/speed:", url_path="benchmark"),
     ],
     position="top",

@@ -25,7 +25,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PAGES = ("overview", "scenario", "prices", "benchmark")
+PAGES = ("overview", "scenario", "prices", "prediction", "accuracy", "benchmark")
 
 
 def chromium() -> str | None:
