@@ -154,11 +154,16 @@ class Adapter:
         return True if request.audio or model.audio == "always" else None
 
     def made_resolution(self, row: Price, model: Model, request: ClipRequest) -> str:
-        """Return the lowest resolution on offer that reaches the one wanted."""
+        """Return the lowest resolution on offer that reaches the one wanted.
+
+        An edit of a model without a stated bound keeps the resolution of the video handed in.
+        """
         if row.resolution:
             if RESOLUTIONS[row.resolution] < RESOLUTIONS[request.resolution]:
                 raise CannotServe(f"{row.sku} stops at {row.resolution}")
             return row.resolution
+        if request.mode == "edit" and not model.max_resolution:
+            return request.resolution
         if not model.reaches(request.resolution):
             top = model.max_resolution or "a resolution that no source names"
             raise CannotServe(f"{model.id} stops at {top}")

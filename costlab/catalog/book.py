@@ -172,7 +172,8 @@ def prices() -> tuple[Price, ...]:
 
 def imported(table: str, record: type[R]) -> tuple[R, ...]:
     """Return the rows of ``table`` that applied imports added."""
-    rows: tuple[R, ...] = _imported(table, record, user_state())
+    kind: Any = record
+    rows: tuple[R, ...] = _imported(table, kind, user_state())
     return rows
 
 

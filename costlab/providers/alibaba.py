@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from costlab.catalog.billing import PROMPT, Adapter, Plan, Terms, with_image
+from costlab.catalog.billing import IMAGE, PROMPT, VIDEO, Adapter, Plan, Terms
 from costlab.core import Source
 
 
@@ -39,13 +39,16 @@ class Alibaba(Adapter):
 
     def payload(self, plan: Plan) -> dict[str, Any]:
         """Return the task for the host of the row's region."""
+        kinds = {"i2v": ("first_frame", IMAGE), "edit": ("video", VIDEO)}
+        kind, url = kinds.get(plan.request.mode, ("first_clip", VIDEO))
+        media = [] if plan.request.mode == "t2v" else [{"type": kind, "url": url}]
         host = "dashscope" if plan.sku.head.region == "beijing" else "dashscope-intl"
         return {
             "url": f"https://{host}.aliyuncs.com/api/v1/services/aigc/video-generation/"
             "video-synthesis",
             "json": {
                 "model": plan.sku.head.endpoint,
-                "input": with_image({"prompt": PROMPT}, plan, "img_url", "video_url"),
+                "input": {"prompt": PROMPT, **({"media": media} if media else {})},
                 "parameters": {
                     "resolution": plan.resolution.upper(),
                     "duration": int(plan.seconds),

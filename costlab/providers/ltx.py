@@ -19,16 +19,11 @@ class LTX(Adapter):
             publisher="docs.ltx.video", document="rate limits", seen="2026", seen_precision="year"
         ),
     )
-    answer_paths: ClassVar = {"id": ("id",), "status": ("status",), "video_url": ("video_url",)}
-    statuses: ClassVar = {
-        "queued": "queued",
-        "processing": "running",
-        "completed": "succeeded",
-        "failed": "failed",
-    }
+    answer_paths: ClassVar = {"id": ("x-request-id",), "status": ("content-type",)}
+    statuses: ClassVar = {"video/mp4": "succeeded", "application/json": "failed"}
 
     def payload(self, plan: Plan) -> dict[str, Any]:
-        """Return the generation request for the path that fits the mode."""
+        """Return the request, answered by the video itself: `answer` reads its headers."""
         path = {"t2v": "text-to-video", "i2v": "image-to-video"}.get(plan.request.mode, "retake")
         width, height = frame_size(plan.model, plan.resolution, plan.request.aspect)
         return {

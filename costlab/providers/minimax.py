@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from costlab.catalog.billing import PROMPT, Adapter, Plan, Terms, with_image
+from costlab.catalog.billing import IMAGE, PROMPT, Adapter, Plan, Terms
 from costlab.core import Source
 
 
@@ -25,32 +25,35 @@ class MiniMax(Adapter):
         ),
     )
     answer_paths: ClassVar = {
-        "id": ("task_id",),
-        "status": ("status",),
-        "video_url": ("file.download_url", "video_url"),
+        "id": ("task.id", "task_id"),
+        "status": ("task.status",),
+        "video_url": ("task.content.url",),
+        "billed_seconds": ("task.content.duration", "task.duration"),
     }
     statuses: ClassVar = {
-        "Preparing": "queued",
-        "Queueing": "queued",
-        "Processing": "running",
-        "Success": "succeeded",
-        "Fail": "failed",
+        "queued": "queued",
+        "running": "running",
+        "succeeded": "succeeded",
+        "failed": "failed",
+        "cancelled": "failed",
+        "expired": "failed",
     }
 
     def payload(self, plan: Plan) -> dict[str, Any]:
-        """Return the generation task."""
+        """Return the task of the second API version, whose inputs are a list of contents."""
+        content: list[dict[str, Any]] = [{"type": "text", "text": PROMPT}]
+        if plan.request.mode == "i2v":
+            image = {"type": "image_url", "image_url": {"url": IMAGE}, "role": "first_frame"}
+            content.append(image)
         return {
-            "url": "https://api.minimax.io/v1/video_generation",
-            "json": with_image(
-                {
-                    "model": plan.sku.head.endpoint,
-                    "prompt": PROMPT,
-                    "duration": int(plan.seconds),
-                    "resolution": plan.resolution.upper(),
-                },
-                plan,
-                "first_frame_image",
-            ),
+            "url": "https://api.minimax.io/v2/video_generation",
+            "json": {
+                "model": plan.sku.head.endpoint,
+                "content": content,
+                "duration": int(plan.seconds),
+                "resolution": plan.resolution.upper(),
+                "ratio": plan.request.aspect,
+            },
         }
 
 

@@ -17,7 +17,7 @@ class Venice(Adapter):
         "status": ("status",),
         "video_url": ("download_url",),
     }
-    statuses: ClassVar = {"PROCESSING": "running", "COMPLETED": "succeeded", "FAILED": "failed"}
+    statuses: ClassVar = {"PROCESSING": "running", "COMPLETED": "succeeded"}
 
     def payload(self, plan: Plan) -> dict[str, Any]:
         """Return the queue request."""

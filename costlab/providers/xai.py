@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
+from decimal import Decimal
 from typing import Any, ClassVar
 
-from costlab.catalog.billing import IMAGE, PROMPT, Adapter, Plan, Terms
+from costlab.catalog.billing import IMAGE, PROMPT, Adapter, Answer, Plan, Terms
 from costlab.core import Basis, Source
+
+TICKS_PER_USD = Decimal(10_000_000_000)
+"""xAI states what a request has cost in ticks of a ten-billionth of a dollar."""
 
 
 class XAI(Adapter):
@@ -29,6 +35,7 @@ class XAI(Adapter):
         "status": ("status",),
         "video_url": ("video.url",),
         "billed_seconds": ("video.duration",),
+        "usd": ("usage.cost_in_usd_ticks",),
     }
     statuses: ClassVar = {
         "pending": "running",
@@ -49,6 +56,11 @@ class XAI(Adapter):
         if plan.request.mode == "i2v":
             body["image"] = {"url": IMAGE}
         return {"url": "https://api.x.ai/v1/videos/generations", "json": body}
+
+    def answer(self, response: Mapping[str, Any]) -> Answer:
+        """Return the answer with its cost in dollars."""
+        found = super().answer(response)
+        return replace(found, usd=None if found.usd is None else found.usd / TICKS_PER_USD)
 
 
 ADAPTER = XAI()
