@@ -271,9 +271,19 @@ def quote(
 @click.option("--offload")
 @click.option("--technique")
 @click.option("--batch-size", type=int, default=1, show_default=True)
+@click.option("--shift", type=float)
+@click.option("--boundary", type=float)
+@click.option(
+    "--what-if",
+    type=click.Choice(["steps", "boundary", "size", "frames", "gpu", "num_gpus"]),
+    help="Vary one setting.",
+)
 @json_option
-def predict(csv_file: Path | None, as_json: bool, **named: Any) -> None:
-    """Predict seconds, energy and memory of a Wan clip on a GPU, with a 90 % interval."""
+def predict(csv_file: Path | None, what_if: str | None, as_json: bool, **named: Any) -> None:
+    """Predict seconds, energy and memory of a Wan clip on a GPU, with a 90 % interval.
+
+    Size, frames and steps default to the model's own.
+    """
     from costlab import performance, present
     from costlab.core import BadData, InvalidArgument
 
@@ -287,9 +297,39 @@ def predict(csv_file: Path | None, as_json: bool, **named: Any) -> None:
         return
     if not named["model"] or not named["gpu"]:
         raise InvalidArgument("name --model and --gpu, or a file of questions with --from")
-    question = performance.question({k: v for k, v in named.items() if v is not None})
+    given = {key: value for key, value in named.items() if value is not None}
+    question = performance.question(_authors_setting(named["model"]) | given)
+    if what_if is not None:
+        from costlab.performance.sweep import sweep
+
+        labels, questions = sweep(question, what_if)
+        found = [
+            {what_if: label} | answer.to_dict()
+            for label, answer in zip(labels, performance.predict_all(questions), strict=True)
+        ]
+        _emit(as_json, found, lambda: present.sweep(what_if, found))
+        return
     prediction = performance.predict(question)
     _emit(as_json, prediction.to_dict(), lambda: present.prediction(question, prediction))
+
+
+def _authors_setting(model: str) -> dict[str, Any]:
+    """Return the first size, the frames and the steps that a model's authors use."""
+    from costlab import catalog, wan
+
+    arch = wan.architecture(catalog.model(model).id)
+    height, width = arch.sizes[0]
+    return {"height": height, "width": width, "frames": arch.frames, "steps": arch.steps}
+
+
+@main.command()
+@json_option
+def accuracy(as_json: bool) -> None:
+    """Show how wrong the predictions are on published clips that the model had not seen."""
+    from costlab import performance, present
+
+    report = performance.accuracy_report().to_dict()
+    _emit(as_json, report, lambda: present.accuracy(report))
 
 
 # ── Capacity ──────────────────────────────────────────────────────────────────────────────────

@@ -65,8 +65,8 @@ def percent(share: Number) -> str:
 def number(value: Number, unit: str) -> str:
     """Return a value as its unit asks for it.
 
-    >>> number(0.5, "USD/clip"), number(785.7, "s"), number(0.5, "")
-    ('$0.500 per clip', '786 s', '50 %')
+    >>> number(0.5, "USD/clip"), number(785.7, "s"), number(0.5, ""), number(232_000, "J")
+    ('$0.500 per clip', '786 s', '50 %', '232 kJ')
     """
     if unit.startswith("USD"):
         per = unit.partition("/")[2]
@@ -75,6 +75,8 @@ def number(value: Number, unit: str) -> str:
         return percent(value)
     if unit in ("s", "s/clip"):
         return f"{significant(value)} s"
+    if unit == "J" and abs(float(value)) >= 1000:
+        return f"{significant(float(value) / 1000)} kJ"
     if float(value) == int(value):
         return f"{int(value):,} {unit.partition('/')[0]}"
     return f"{significant(value)} {unit.replace('/', ' per ')}"
@@ -172,6 +174,51 @@ def prediction(question: Question, answer: Prediction) -> str:
         *(f"  note        {note}" for note in answer.notes),
     ]  # fmt: skip
     return "\n".join(lines)
+
+
+def sweep(along: str, rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return a question varied along one setting as a table."""
+    cells = [
+        [
+            row[along],
+            significant(row["seconds"]),
+            f"{significant(row['seconds_low'])}–{significant(row['seconds_high'])}",
+            significant(row["gpu_seconds"]),
+            number(row["energy_j"], "J"),
+            significant(row["peak_vram_gib"]) + ("" if row["fits"] else " does not fit"),
+            row["basis"],
+        ]
+        for row in rows
+    ]
+    header = [
+        along.replace("_", " "),
+        "seconds",
+        "90 % interval",
+        "GPU-s",
+        "energy",
+        "GiB",
+        "known",
+    ]
+    return table(header, cells)
+
+
+def accuracy(report: Mapping[str, Any]) -> str:
+    """Return the errors on held-out clips as a table."""
+    rows = [
+        [
+            one["name"],
+            str(one["clips"]),
+            f"{one['median']:.1%}",
+            f"{one['p90']:.1%}",
+            f"{one['coverage']:.0%}",
+            f"{one['baseline_median']:.1%}",
+            f"{one['baseline_p90']:.1%}",
+            f"{one['worst']['name']} ({one['worst']['error']:+.0%})",
+        ]
+        for one in report["held_out"]
+    ]
+    header = ["held out", "clips", "median", "p90", "inside", "nearest: median", "p90", "worst"]
+    return table(header, rows)
 
 
 def predictions(answers: Sequence[Mapping[str, Any]]) -> str:

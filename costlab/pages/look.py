@@ -74,7 +74,9 @@ def _bare(value: present.Number, unit: str) -> str:
     """Return a value with its sign of money, share or time but without "per …"."""
     if unit.startswith("USD"):
         return present.money(value)
-    return present.percent(value) if unit == "" else present.number(value, unit).split(" ")[0]
+    if unit == "" or unit.startswith(("J", "W")):
+        return present.number(value, unit)
+    return present.number(value, unit).split(" ")[0]
 
 
 def remarks(warnings: Sequence[str]) -> None:

@@ -157,9 +157,9 @@ def _tiles(answer: performance.Prediction, price: Figure | None) -> None:
         cost = _dollars(answer, price) if price else None
         look.tile("USD a clip, GPU busy", cost, "Idle hours, retries and rejects come on top.")
     with columns[2]:
-        look.tile("Joules a clip", answer.figure("energy_j"), "All GPUs together.")
+        look.tile("Energy a clip", answer.figure("energy_j"), "All GPUs together.")
     with columns[3]:
-        look.tile("Watts", answer.figure("mean_power_w"), "Mean over the clip, all GPUs together.")
+        look.tile("Power", answer.figure("mean_power_w"), "Mean over the clip, all GPUs together.")
     with columns[4]:
         look.tile("GiB per GPU", answer.figure("peak_vram_gib"))
 
