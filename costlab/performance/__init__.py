@@ -6,6 +6,7 @@
     published clips + own runs that count ───────▲
 """
 
+from costlab.performance.accuracy import Accuracy, accuracy_report
 from costlab.performance.answer import (
     CALIBRATION,
     Prediction,
@@ -22,6 +23,7 @@ from costlab.performance.published import CLIPS, LEFT_OUT, clips, left_out
 SHELVES = (GPUS, CLIPS, LEFT_OUT, CALIBRATION, RUNS)
 
 __all__ = [
-    "SHELVES", "Gpu", "Prediction", "Question", "clips", "gpu", "gpus", "left_out", "measured",
-    "predict", "predict_all", "predict_rows", "question", "replaced", "why_not",
+    "SHELVES", "Accuracy", "Gpu", "Prediction", "Question", "accuracy_report", "clips", "gpu",
+    "gpus", "left_out", "measured", "predict", "predict_all", "predict_rows", "question",
+    "replaced", "why_not",
 ]  # fmt: skip

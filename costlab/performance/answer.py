@@ -177,6 +177,12 @@ class Example:
     ref: str
     figure: Figure
 
+    @property
+    def forward_flops(self) -> int:
+        """FLOPs of one transformer forward."""
+        asked = self.question
+        return wan.forward_flops(self.recipe.arch, asked.height, asked.width, asked.frames).total
+
 
 def resolved(asked: Question) -> Recipe:
     """Return the recipe of a question with its offload decided."""
@@ -204,7 +210,7 @@ def example(clip: PublishedClip) -> Example:
     """Return a published clip as something to learn from."""
     asked = clip.question
     settled = resolved(asked)
-    unsure = "steps" in clip.assumed and clip.scope == "denoise"
+    unsure = "weights" in clip.assumed or "loading" in clip.assumed
     return Example(
         question=asked,
         recipe=settled,
@@ -212,7 +218,7 @@ def example(clip: PublishedClip) -> Example:
         seconds=clip.seconds,
         energy_j=clip.energy_j,
         peak_gib=clip.peak_gib,
-        noise=fit.ASSUMED_NOISE if unsure or settled.stack == "turbodiffusion" else fit.NOISE,
+        noise=fit.ASSUMED_NOISE if unsure else fit.NOISE,
         title=clip.title,
         group=group(asked, settled),
         publisher=clip.publisher,
@@ -279,7 +285,7 @@ def learn(examples: Sequence[Example], spreads: Floats, quantiles: Mapping[str, 
         )
     return Model(
         fit=made,
-        power=_power(examples),
+        power=_power(examples, fit.terms(made.design, made.effects)),
         memory=_memory(examples),
         examples=tuple(examples),
         known=known,
@@ -300,13 +306,13 @@ def kind(settled: Recipe) -> tuple[str, ...]:
     )
 
 
-def _power(examples: Sequence[Example]) -> resources.Correction:
-    with_energy = [one for one in examples if one.energy_j is not None]
-    seen = np.array([(one.energy_j or 0.0) / one.seconds / one.question.num_gpus
-                     for one in with_energy])  # fmt: skip
-    said = resources.said_watts(
-        [one.recipe for one in with_energy], np.array([one.case.seconds for one in with_energy])
+def _power(examples: Sequence[Example], terms: Floats) -> resources.Correction:
+    read = [i for i, one in enumerate(examples) if one.energy_j is not None]
+    with_energy = [examples[i] for i in read]
+    seen = np.array(
+        [(one.energy_j or 0.0) / one.seconds / one.question.num_gpus for one in with_energy]
     )
+    said = resources.said_watts([one.recipe for one in with_energy], terms[read])
     words = [resources.power_words(one.recipe) for one in with_energy]
     return resources.correction(words, np.log(seen / said), resources.POWER_SPREADS)
 
@@ -391,7 +397,13 @@ def estimate(model: Model, asked: Sequence[Question]) -> Raw:
     )
 
 
-def _dress(model: Model, asked: Question, raw: Raw, i: int) -> Prediction:
+def energy_deviation(raw: Raw, i: int) -> float:
+    """Return the standard deviation of log energy: that of the time and of the power."""
+    return math.hypot(float(raw.deviation[i]), float(raw.watts_deviation[i]))
+
+
+def dress(model: Model, asked: Question, raw: Raw, i: int) -> Prediction:
+    """Return question ``i`` of ``raw`` as a prediction."""
     settled = raw.recipes[i]
     terms = raw.terms[i]
     total = float(terms.sum())
@@ -405,11 +417,10 @@ def _dress(model: Model, asked: Question, raw: Raw, i: int) -> Prediction:
         wide = math.exp(model.quantiles[f"{quantity} {evidence}"] * deviation)
         return Range(low=value / wide, high=value * wide)
 
-    energy_deviation = math.hypot(float(raw.deviation[i]), float(raw.watts_deviation[i]))
     ranges = {
         "seconds": interval("seconds", total, float(raw.deviation[i])),
-        "energy_j": interval("energy", energy, energy_deviation),
-        "peak_vram_gib": interval("memory", gib, float(raw.gib_deviation[i])),
+        "energy_j": interval("energy_j", energy, energy_deviation(raw, i)),
+        "peak_vram_gib": interval("peak_vram_gib", gib, float(raw.gib_deviation[i])),
     }
     closest = model.examples[int(raw.nearest[i])]
     high, low = _expert_steps(asked, settled)
@@ -469,7 +480,7 @@ def _stages(
 
 
 def floor_s(asked: Question, settled: Recipe) -> float:
-    """Return the roofline: FLOPs at printed peak rates, or reading the weights where that is slower.
+    """Return the roofline: FLOPs at printed peak rates, or reading the weights if slower.
 
     Nothing is faster on this card at this precision: matrix products at the printed rate of the
     precision asked for (attention too), the VAE at the bf16 rate, all GPUs busy throughout.
@@ -604,7 +615,7 @@ def predict_all(asked: Sequence[Question], *, as_measured: bool = True) -> list[
     raw = estimate(model, asked)
     answers = []
     for i, one in enumerate(asked):
-        answer = _dress(model, one, raw, i)
+        answer = dress(model, one, raw, i)
         found = counts.get(counted.key(one)) if counts else None
         answers.append(_measured(found, answer) if found else answer)
     return answers
@@ -613,7 +624,7 @@ def predict_all(asked: Sequence[Question], *, as_measured: bool = True) -> list[
 def replaced(asked: Question) -> Prediction:
     """Return what the published data alone say: what a question's own runs replaced."""
     model = _published_only(published.CLIPS.fingerprint(), CALIBRATION.fingerprint())
-    return _dress(model, asked, estimate(model, [asked]), 0)
+    return dress(model, asked, estimate(model, [asked]), 0)
 
 
 @lru_cache(maxsize=4)

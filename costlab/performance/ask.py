@@ -108,6 +108,7 @@ class Recipe(NamedTuple):
     p2p: bool
     per_gpu_clips: bool
     denoise_only: bool
+    compiled: bool
     words: str
 
 
@@ -122,7 +123,7 @@ KERNELS: tuple[tuple[str, str], ...] = (
 )
 
 STACKS: tuple[tuple[str, str], ...] = (
-    (r"author|official|wan-?video|original", "authors"),
+    (r"author|official|wan-?video|original|dit fsdp|t5 (?:fsdp|on cpu|to cpu)", "authors"),
     (r"tensorrt|trt|mlperf.*nvidia", "tensorrt-llm"),
     (r"x-?dit|xfuser|ml\.?energy", "xdit"),
     (r"sglang", "sglang"),
@@ -155,6 +156,13 @@ CACHES: tuple[tuple[str, str], ...] = (
     (r"fast mode", "fast mode"),
 )  # fmt: skip
 
+_KNOWN_TECHNIQUES = re.compile(
+    "|".join(pattern for table in (KERNELS, STACKS, PRECISIONS, CACHES) for pattern, _ in table)
+    + r"|plain|baseline|default|multi-?gpu|ulysses|\bring|tensor|cfg|offload|inactive expert|\bt5\b"
+    r"|fsdp|til(ed|ing)|bf16 vae|p2p|compil|distill|\d-?steps?\b|denoise|offline|single ?stream"
+    r"|fp32 parts|stated"
+)
+
 BF16_VAE = {"lightx2v", "fastvideo", "sglang", "vllm-omni", "tensorrt-llm", "kiss-v", "diffsynth",
             "turbodiffusion", "wan2gp", "comfyui"}  # fmt: skip
 
@@ -167,8 +175,8 @@ def _default_kernel(stack: str, arch: wan.Architecture, card: Gpu) -> str:
     """Return the attention a stack picks by itself: the fastest its own installation brings."""
     if stack == "tensorrt-llm":
         return "tuned"
-    if stack == "lightx2v":
-        return "fa3" if card.family == "hopper" else "sage"
+    if stack in ("lightx2v", "wan2gp"):
+        return {"hopper": "fa3", "blackwell": "tuned"}.get(card.family, "sage")
     if stack == "turbodiffusion":
         return "sparse"
     quick = stack in ("sglang", "vllm-omni", "kiss-v", "fastvideo")
@@ -225,11 +233,8 @@ def resolve(
     cfg_degree, sequence, tensor, layout = _layout(layout_text, num_gpus, named)
     caches = ", ".join(sorted({word for pattern, word in CACHES
                                if re.search(pattern, technique_text)}))  # fmt: skip
-    kept = re.sub(
-        r"plain|tiled vae|bf16 vae|fsdp|t5 (on )?cpu|denoise only|no p2p|p2p|fp8|fp32 parts"
-        r"|\d+-step distill|offline|tea.?cache|fast mode|cache.?dit|sparse.linear attention|[\d.;,+ ]",
-        "", technique_text,
-    )  # fmt: skip
+    pieces = (piece.strip() for piece in re.split(r"[;,+:]", technique_text))
+    unknown = (piece for piece in pieces if piece and not _KNOWN_TECHNIQUES.search(piece))
     return Recipe(
         arch=arch,
         gpu=card,
@@ -245,14 +250,15 @@ def resolve(
         layout=layout,
         offload=_offload(offload, technique_text, num_gpus, named),
         caches=caches,
-        tiled_vae="til" in technique_text,
+        tiled_vae=bool(re.search(r"\btil(ed|ing)", technique_text)),
         vae_precision="bf16" if named in BF16_VAE or "bf16 vae" in technique_text else "fp32",
         cpu_text=bool(re.search(r"t5.*cpu", technique_text)),
         fsdp="fsdp" in technique_text or (named == "authors" and num_gpus > 1),
         p2p=not re.search(r"no p2p", technique_text),
         per_gpu_clips="offline" in technique_text or "data" in layout_text,
         denoise_only="denoise only" in technique_text,
-        words=kept,
+        compiled="compil" in technique_text,
+        words="; ".join(sorted(unknown)),
     )
 
 
@@ -268,7 +274,11 @@ def _layout(text: str, num_gpus: int, stack: str) -> tuple[int, int, int, str]:
     cfg = degree(r"cfg|guidance")
     cfg_degree = 2 if cfg and num_gpus % 2 == 0 and cfg != 1 else 1
     rest = num_gpus // cfg_degree
-    ring, ulysses, tensor = degree("ring"), degree("ulysses|usp|sp"), degree(r"tensor|\btp")
+    ring, ulysses, tensor = (
+        degree(r"\bring"),
+        degree(r"ulysses|usp|\bsp"),
+        degree(r"tensor(?!rt)|\btp"),
+    )
     if not (ring or ulysses or tensor or cfg) and stack == "tensorrt-llm":
         cfg_degree, rest = (2, num_gpus // 2) if num_gpus % 2 == 0 else (1, num_gpus)
     if tensor:

@@ -100,10 +100,9 @@ def _question(row: Mapping[str, Any], switches: Mapping[str, str]) -> Question:
 
 def key(asked: Question) -> str:
     """Return what must be equal for a run to answer a question: the recipe, the size, the steps."""
-    settled = recipe(asked)
-    text = (
-        settled, asked.height, asked.width, asked.frames, asked.steps, asked.cfg, asked.batch_size
-    )  # fmt: skip
+    words = sorted(piece.strip() for piece in (asked.technique or "").lower().split(";"))
+    size = (asked.height, asked.width, asked.frames, asked.steps, asked.cfg, asked.batch_size)
+    text = (recipe(asked), words, size)
     return hashlib.sha256(repr(text).encode()).hexdigest()[:16]
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Literal
 
 from costlab import store
-from costlab.core import Source
+from costlab.core import Source, content_hash
 from costlab.performance.ask import Question
 from costlab.wan import GIB
 
@@ -101,3 +101,8 @@ def clips() -> tuple[PublishedClip, ...]:
 def left_out() -> tuple[LeftOut, ...]:
     """Return what was collected and left out of the calibration."""
     return store.records(LEFT_OUT)
+
+
+def digest() -> str:
+    """Return the hash of the clips, by which fitted constants know what they were fitted from."""
+    return content_hash(clips())[:16]

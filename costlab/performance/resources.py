@@ -63,11 +63,17 @@ def tdp_w(recipe: Recipe) -> float:
 
 def memory_words(recipe: Recipe, size: int) -> tuple[str, ...]:
     """Return the words whose effects correct the peak memory of a clip."""
-    kind = f"{recipe.stack} {recipe.offload}{' tiled' if recipe.tiled_vae else ''}"
+    kind = f"{physics.kin(recipe.stack)} {recipe.offload}{' tiled' if recipe.tiled_vae else ''}"
     if recipe.num_gpus > 1:
         kind += " sharded"
     version = f"{kind} {recipe.arch.id[:6]}"
-    return ("", recipe.stack, kind, version, f"{version} {recipe.arch.id} {size} {recipe.num_gpus}")
+    return (
+        "",
+        physics.kin(recipe.stack),
+        kind,
+        version,
+        f"{version} {recipe.arch.id} {size} {recipe.num_gpus}",
+    )
 
 
 MEMORY_SPREADS = (0.05, 0.10, 0.12, 0.06, 0.03)
@@ -95,8 +101,9 @@ def said_gib(recipe: Recipe, height: int, width: int, frames: int, batch: int) -
         weights /= recipe.tensor
     live /= recipe.sequence if count > 1 else 1
     if count > 1 and recipe.fsdp:
-        held = weights / count + (text / count if early or recipe.cpu_text else text)
-        return held + max(live, decode) + vae + wan.CONTEXT_GIB + 2.0
+        needed = weights / count + max(live, decode) + vae + wan.CONTEXT_GIB + 2.0
+        whole_text = not early and needed + text <= recipe.gpu.usable_gib
+        return needed + (text if whole_text else text / count)
     if recipe.offload == "model":
         return max(expert + live, text, decode) + vae + wan.CONTEXT_GIB
     if recipe.offload == "sequential":
@@ -156,7 +163,10 @@ def correction(
         {word: i for i, word in enumerate(dict.fromkeys(row[f] for row in words))}
         for f in range(len(spreads))
     )
-    seen = np.array([[code[word] for code, word in zip(codes, row, strict=True)] for row in words])
+    seen = np.array(
+        [[code[word] for code, word in zip(codes, row, strict=True)] for row in words],
+        dtype=np.int64,
+    ).reshape(len(words), len(spreads))
     variances = np.array(spreads) ** 2
     kernel = ((seen[:, None, :] == seen[None]) * variances).sum(axis=2)
     inverse = np.linalg.inv(kernel + NOISE**2 * np.eye(len(words)))
