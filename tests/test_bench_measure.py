@@ -362,3 +362,28 @@ def test_a_card_measures_time_and_energy() -> None:
     assert run.seconds is not None
     assert run.environment.gpu
     assert run.environment.matmul_tflops is not None
+
+
+def test_a_cuda_timeline_ties_events_to_the_samplers_clock(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    from costlab.bench.meter import CudaTimeline
+
+    ticks = iter([0.0, 1.0, 2.5])
+
+    class Event:
+        def __init__(self, enable_timing: bool) -> None:
+            assert enable_timing
+
+        def record(self) -> None:
+            self.at = next(ticks)
+
+        def elapsed_time(self, later: Event) -> float:
+            return 1000 * (later.at - self.at)
+
+    monkeypatch.setattr(torch.cuda, "Event", Event)
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda: None)
+    timeline = CudaTimeline(clock=lambda: 100.0)
+    first, second = timeline.mark(), timeline.mark()
+    assert timeline.settle() == 100.0
+    assert (timeline.seconds(first), timeline.seconds(second)) == (101.0, 102.5)

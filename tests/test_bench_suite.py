@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Callable, Mapping
@@ -12,11 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from costlab import bench, runs
 from costlab.bench import processes
 from costlab.bench.__main__ import main
-from costlab.bench.plan import Item
+from costlab.bench.plan import Item, Recipe
 from costlab.runs import Run
 from tests.made_runs import H100, made_run
 
@@ -66,6 +68,7 @@ def test_a_suite_skips_what_the_same_environment_has_measured(card: Any, tmp_pat
     assert asked == ["wan2.2-ti2v-5b", "wan2.2-i2v-a14b"]
     assert {o.status for o in bench.suite(ITEMS, tmp_path)} == {"already measured"}
     assert len(asked) == 2
+    assert {o.status for o in bench.suite(ITEMS, tmp_path, again=True)} == {"measured"}
 
 
 def test_another_driver_is_another_environment(card: Any, tmp_path: Path) -> None:
@@ -194,3 +197,37 @@ def test_the_table_shares_the_roofline_and_the_price() -> None:
     (smoke,) = bench.table([replace(rated, smoke=True)], 2.0)
     assert smoke["usd"] is None
     assert smoke["share_of_roofline"] is None
+
+
+TASK = Path(__file__).parents[1] / "docs" / "skypilot.yaml"
+
+
+def test_the_rented_gpu_task_calls_what_exists(capsys: pytest.CaptureFixture[str]) -> None:
+    task = yaml.safe_load(TASK.read_text())
+    assert set(task) == {"name", "resources", "envs", "workdir", "setup", "run"}
+    words = shlex.split(task["run"])
+    assert words[1:3] == ["-m", "costlab.bench"]
+    assert main([*words[3:-1], task["envs"]["BUDGET"]]) == 2
+    assert "plan.json: cannot be read" in capsys.readouterr().err
+
+
+def test_the_rented_gpu_task_is_understood_by_skypilot() -> None:
+    sky = pytest.importorskip("sky")
+    task = sky.Task.from_yaml(str(TASK))
+    assert [str(resources.accelerators) for resources in task.resources] == ["{'H100': 1}"]
+
+
+@pytest.mark.slow
+def test_one_clip_is_shared_by_two_processes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ulysses over gloo; diffusers counts accelerators, so the CPU has to claim two."""
+    claim = "import os\nif 'RANK' in os.environ:\n import torch\n torch.accelerator.device_count"
+    (tmp_path / "sitecustomize.py").write_text(claim + " = lambda: 2\n")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path))
+    ulysses = Recipe(name="ulysses-2", context_parallel=2)
+    item = bench.plan_one("wan2.2-t2v-a14b", recipe=ulysses, probe_steps=1)
+    run = bench.run_isolated(item, tmp_path / "runs")
+    assert set(run.switches.values()) == {"applied"}
+    assert run.seconds is not None
+    assert run.setting.width == 32

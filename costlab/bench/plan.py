@@ -460,7 +460,7 @@ def without_gpu(item: Item) -> Item:
     setting = replace(
         item.setting,
         height=side,
-        width=side,
+        width=side * item.recipe.context_parallel,
         frames=9,
         steps=min(item.setting.steps, 6),
         num_gpus=1,

@@ -159,18 +159,20 @@ def suite(
     progress: Progress = quiet,
     *,
     known: Iterable[Run] = (),
+    again: bool = False,
     command: str | None = None,
 ) -> list[Outcome]:
     """Measure the items in order within ``budget_s`` seconds and return what became of each.
 
-    An item that the same environment has measured (in ``out_dir`` or ``known``) is skipped, one
-    that would not be done in time is left out, one that fails is noted and passed over.
+    An item that the same environment has measured (in ``out_dir`` or ``known``) is skipped unless
+    ``again``; one that would not be done in time is left out, one that fails is noted and passed
+    over.
     ``progress`` also gets ``item``, ``items``, ``title`` and ``left_s``.
     """
     began = time.monotonic()
     here = environment()
     smoke = not here.gpu
-    have = [*runs.read_all(out_dir), *known]
+    have = [] if again else [*runs.read_all(out_dir), *known]
     outcomes: list[Outcome] = []
     spent = expected = 0.0
     for number, item in enumerate(items):
@@ -212,7 +214,6 @@ def suite(
         wall = time.monotonic() - started
         if run.seconds is not None:
             spent, expected = spent + wall, expected + guess
-        have.append(run)
         outcomes.append(Outcome(item=item, status="measured", run=run, wall_s=wall))
     return outcomes
 
