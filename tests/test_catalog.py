@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costlab import catalog, core
@@ -73,6 +73,7 @@ def test_a_later_reading_of_the_same_page_replaces_the_earlier_one() -> None:
     assert held(rows, TODAY) == [Decimal("0.12")]
 
 
+@settings(deadline=None, max_examples=30)
 @given(st.dates(min_value=date(2025, 1, 1), max_value=date(2027, 1, 1)))
 def test_no_day_has_two_prices_for_one_sku(day: date) -> None:
     keys = [(price.sku, price.unit) for price in catalog.in_force(catalog.prices(), day)]

@@ -232,7 +232,7 @@ class Adapter:
     def answer(self, response: Mapping[str, Any]) -> Answer:
         """Return a response of the seller's API in costlab's words."""
         found = {name: _first(response, paths) for name, paths in self.answer_paths.items()}
-        status = str(found.get("status", ""))
+        status = "" if found.get("status") is None else str(found["status"])
         seconds, usd = found.get("billed_seconds"), found.get("usd")
         return Answer(
             id=None if found.get("id") is None else str(found["id"]),

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from costlab.catalog.billing import Adapter, Plan, neutral_payload
+from costlab.catalog.billing import PROMPT, Adapter, Plan, with_image
 
 
 class AtlasCloud(Adapter):
@@ -12,10 +12,33 @@ class AtlasCloud(Adapter):
 
     provider = "atlascloud"
     name = "Atlas Cloud"
+    answer_paths: ClassVar = {
+        "id": ("data.id",),
+        "status": ("data.status",),
+        "video_url": ("data.outputs.0",),
+    }
+    statuses: ClassVar = {
+        "created": "queued",
+        "processing": "running",
+        "completed": "succeeded",
+        "succeeded": "succeeded",
+        "failed": "failed",
+    }
 
     def payload(self, plan: Plan) -> dict[str, Any]:
-        """Return what any such request must say; the seller's own field names were not read."""
-        return neutral_payload(plan)
+        """Return the prediction to start."""
+        return {
+            "url": "https://api.atlascloud.ai/api/v1/model/generateVideo",
+            "json": with_image(
+                {
+                    "model": plan.sku.head.endpoint,
+                    "prompt": PROMPT,
+                    "duration": int(plan.seconds),
+                },
+                plan,
+                "image_url",
+            ),
+        }
 
 
 ADAPTER = AtlasCloud()

@@ -1,21 +1,34 @@
-"""inference.sh: a reseller of older Kling models."""
+"""inference.sh: a reseller of older Kling models, run as apps."""
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from costlab.catalog.billing import Adapter, Plan, neutral_payload
 
 
 class InferenceSh(Adapter):
-    """inference.sh: a reseller of older Kling models."""
+    """inference.sh: a reseller of older Kling models, run as apps."""
 
     provider = "inference_sh"
     name = "inference.sh"
+    answer_paths: ClassVar = {"id": ("id",), "status": ("status",)}
+    statuses: ClassVar = {
+        "2": "queued",
+        "7": "running",
+        "10": "succeeded",
+        "11": "failed",
+        "12": "failed",
+    }
 
     def payload(self, plan: Plan) -> dict[str, Any]:
-        """Return what any such request must say; the seller's own field names were not read."""
-        return neutral_payload(plan)
+        """Return the run of an app; the app's own input schema was not read."""
+        neutral = neutral_payload(plan)["json"]
+        app = f"klingai/{neutral.pop('model')}"
+        return {
+            "url": "https://api.inference.sh/apps/run",
+            "json": {"app": app, "input": neutral},
+        }
 
 
 ADAPTER = InferenceSh()

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
-from costlab.catalog.billing import Adapter, Plan, neutral_payload
+from costlab.catalog.billing import PROMPT, Adapter, Plan, with_image
 
 
 class PiAPI(Adapter):
@@ -12,10 +12,36 @@ class PiAPI(Adapter):
 
     provider = "piapi"
     name = "PiAPI"
+    answer_paths: ClassVar = {
+        "id": ("data.task_id", "task_id"),
+        "status": ("data.status", "status"),
+        "video_url": ("data.output.video_url", "data.output.video"),
+    }
+    statuses: ClassVar = {
+        "pending": "queued",
+        "processing": "running",
+        "completed": "succeeded",
+        "failed": "failed",
+    }
 
     def payload(self, plan: Plan) -> dict[str, Any]:
-        """Return what any such request must say; the seller's own field names were not read."""
-        return neutral_payload(plan)
+        """Return the task; the mode stands for the resolution."""
+        body = {
+            "version": "3.0",
+            "mode": {"720p": "std", "1080p": "pro"}.get(plan.resolution, plan.resolution),
+            "duration": int(plan.seconds),
+            "aspect_ratio": plan.request.aspect,
+            "prompt": PROMPT,
+            "enable_audio": bool(plan.audio),
+        }
+        return {
+            "url": "https://api.piapi.ai/api/v1/task",
+            "json": {
+                "model": "kling-turbo" if plan.sku.head.endpoint.endswith("turbo") else "kling",
+                "task_type": "video_generation",
+                "input": with_image(body, plan, "image_url"),
+            },
+        }
 
 
 ADAPTER = PiAPI()
