@@ -10,8 +10,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from costlab.capacity.queueing import (
+    HourWait,
+    ImpatientWait,
     Wait,
+    day,
     erlang_c,
+    impatient,
     mdc,
     mgc,
     mmc,
@@ -22,19 +26,48 @@ from costlab.capacity.queueing import (
 from costlab.capacity.sizing import Load, PeakHour, slots_needed
 
 if TYPE_CHECKING:
-    from costlab.capacity.simulate import wait_report
+    from costlab.capacity.simulate import (
+        Demand,
+        Observed,
+        Outcome,
+        Pool,
+        Workload,
+        observe,
+        simulate_pools,
+        wait_report,
+    )
 
-_SIMULATED = ("wait_report",)
+_SIMULATED = (
+    "Demand",
+    "Observed",
+    "Outcome",
+    "Pool",
+    "Workload",
+    "observe",
+    "simulate_pools",
+    "wait_report",
+)
 __all__ = [
+    "Demand",
+    "HourWait",
+    "ImpatientWait",
     "Load",
+    "Observed",
+    "Outcome",
     "PeakHour",
+    "Pool",
     "Wait",
+    "Workload",
+    "day",
     "erlang_c",
+    "impatient",
     "mdc",
     "mgc",
     "mmc",
+    "observe",
     "servers_needed",
     "servers_needed_for_mix",
+    "simulate_pools",
     "slots_needed",
     "wait",
     "wait_report",

@@ -1,0 +1,915 @@
+"""The queue played out clip by clip: pools, priorities, interruptions, cold starts, overflow.
+
+One compiled loop tells this story::
+
+    a clip arrives ─▶ the first of its pools that can take it now, else the queue of its first pool
+                      (queue too long ─▶ the overflow pool, such as an API with a concurrency cap)
+    it waits       ─▶ most urgent first, then first come first served; people may lose patience
+    it renders     ─▶ on its servers, until it is done, or a spot server is taken away (restart, or
+                      carry on from the last step), or a more urgent clip takes over at a step's end
+    servers        ─▶ boot when clips wait, after a cold start; go when idle for long enough
+
+A *server* is what is rented, booted and interrupted as one: a GPU, a node, or one of the requests
+that a provider renders at once. A clip holds one or more servers of a single pool. Nothing
+overtakes the head of a queue, so a clip that needs many servers holds back the smaller ones behind.
+
+Demand is drawn first and replayed, so two fleets can be compared on the same requests; the same
+seed gives the same result. Hours are counted from the start of the demand.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ParamSpec, TypeVar
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from costlab.capacity import queueing
+from costlab.core import BadData, InvalidArgument, Range, UnknownName
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+def _compiled(function: Callable[P, R]) -> Callable[P, R]:
+    """Compile on first use; keep the machine code where a folder can be written, else for now."""
+    try:
+        compiled: Callable[P, R] = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
+    except RuntimeError:  # no folder that numba may write its cache to
+        compiled = numba.njit(nogil=True, error_model="numpy")(function)
+    return compiled
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pool:
+    """Alike servers: rented GPUs, or an API with ``servers`` as its concurrency cap.
+
+    ``min_servers`` are always up (all of them by default); above that, servers boot when clips wait
+    and go after ``idle_timeout_s`` without work. A boot takes one of ``cold_start_s``, picked at
+    random: give measured cold starts. Each rented server is interrupted ``interruptions_per_h``
+    times an hour and then boots anew; the clip on it starts over, or with ``checkpoint`` carries on
+    from its last whole step. A clip that was stopped needs ``resume_s`` to be picked up again. With
+    ``preemptive``, a less urgent clip makes room at the end of its step.
+    """
+
+    name: str
+    servers: int
+    min_servers: int | None = None
+    cold_start_s: tuple[float, ...] = (0.0,)
+    cold_start_billed: bool = True
+    idle_timeout_s: float = math.inf
+    interruptions_per_h: float = 0.0
+    checkpoint: bool = False
+    resume_s: float = 0.0
+    preemptive: bool = False
+
+    @property
+    def always_up(self) -> int:
+        """Servers that never go."""
+        return self.servers if self.min_servers is None else self.min_servers
+
+    def _problems(self) -> list[str]:
+        return [
+            f"{self.name}: {problem}"
+            for wrong, problem in (
+                (self.servers < 1, f"servers must be at least 1, got {self.servers}"),
+                (
+                    not 0 <= self.always_up <= self.servers,
+                    f"min_servers must be within 0 and {self.servers}, got {self.min_servers}",
+                ),
+                (
+                    not self.cold_start_s
+                    or not all(math.isfinite(s) and s >= 0 for s in self.cold_start_s),
+                    f"cold_start_s must list seconds of 0 or more, got {self.cold_start_s}",
+                ),
+                (
+                    not self.idle_timeout_s >= 0,
+                    f"idle_timeout_s must be 0 or more, got {self.idle_timeout_s}",
+                ),
+                (
+                    not (math.isfinite(self.interruptions_per_h) and self.interruptions_per_h >= 0),
+                    f"interruptions_per_h must be 0 or more, got {self.interruptions_per_h}",
+                ),
+                (
+                    not (math.isfinite(self.resume_s) and self.resume_s >= 0),
+                    f"resume_s must be 0 or more, got {self.resume_s}",
+                ),
+            )
+            if wrong
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Workload:
+    """One kind of request, and where it may run.
+
+    ``service_s`` says how long a clip renders on each pool that can make it, best pool first, and
+    ``scv`` how that spreads from clip to clip (0 not at all, 1 exponential, else gamma). The lowest
+    ``priority`` is served first. ``steps`` divide a clip where it can be stopped. People leave
+    after an exponential patience of mean ``patience_s`` if their clip has not begun. A clip that
+    would queue behind ``overflow_queue`` others or more goes to the pool ``overflow_to`` instead.
+    """
+
+    name: str
+    service_s: Mapping[str, float]
+    servers_per_clip: Mapping[str, int] = field(default_factory=dict)
+    scv: float = 0.0
+    priority: int = 0
+    steps: int = 1
+    patience_s: float = math.inf
+    overflow_to: str | None = None
+    overflow_queue: int = 0
+
+    @property
+    def home(self) -> tuple[str, ...]:
+        """Pools by preference, the overflow pool left out."""
+        return tuple(pool for pool in self.service_s if pool != self.overflow_to)
+
+    def _problems(self, pools: Mapping[str, Pool]) -> list[str]:
+        found = [
+            (not self.home, "service_s must name a pool besides overflow_to"),
+            (self.steps < 1, f"steps must be at least 1, got {self.steps}"),
+            (not self.patience_s > 0, f"patience_s must be greater than 0, got {self.patience_s}"),
+            (
+                not (math.isfinite(self.scv) and self.scv >= 0),
+                f"scv must be 0 or more, got {self.scv}",
+            ),
+            (
+                self.overflow_to is not None and self.overflow_to not in self.service_s,
+                f"service_s must say how long a clip takes on {self.overflow_to!r}",
+            ),
+            (
+                self.overflow_queue < 0,
+                f"overflow_queue must be 0 or more, got {self.overflow_queue}",
+            ),
+        ]
+        found += [
+            (True, f"servers_per_clip names {pool!r}, service_s does not")
+            for pool in sorted(self.servers_per_clip.keys() - self.service_s.keys())
+        ]
+        for pool, service_s in self.service_s.items():
+            held = self.servers_per_clip.get(pool, 1)
+            found += [
+                (
+                    not (math.isfinite(service_s) and service_s > 0),
+                    f"service_s on {pool!r} must be greater than 0, got {service_s}",
+                ),
+                (
+                    pool in pools and not 1 <= held <= pools[pool].servers,
+                    f"a clip holds {held} servers of {pool!r}, which has "
+                    f"{pools[pool].servers if pool in pools else 0}",
+                ),
+            ]
+        return [f"{self.name}: {problem}" for wrong, problem in found if wrong]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Demand:
+    """Requests in the order they arrive.
+
+    ``arrival_s`` in seconds from the start; ``kind`` the place of each request's workload in
+    ``workloads``; ``work`` its render time as a multiple of its workload's.
+    """
+
+    workloads: tuple[Workload, ...]
+    arrival_s: NDArray[np.float64]
+    kind: NDArray[np.uint16]
+    work: NDArray[np.float64]
+
+    @classmethod
+    def drawn(
+        cls, per_hour: Sequence[tuple[Workload, float | Sequence[float]]], hours: float, seed: int
+    ) -> Demand:
+        """Draw ``hours`` of random arrivals at a rate per workload.
+
+        A rate is a number, or one number for each hour of a cycle (24 for a day, 168 for a week)
+        that repeats; within an hour it is constant. Arrivals are Poisson.
+        """
+        if not (math.isfinite(hours) and hours > 0):
+            raise InvalidArgument(f"hours must be greater than 0, got {hours}")
+        whole = math.ceil(hours)
+        rates = np.array([np.resize(np.asarray(rate, np.float64), whole) for _, rate in per_hour])
+        if not len(rates) or not np.isfinite(rates).all() or (rates < 0).any():
+            raise InvalidArgument("every workload needs rates per hour of 0 or more")
+        rng = np.random.default_rng(seed)
+        edges = np.minimum(np.arange(whole + 1.0), hours)
+        expected = np.append(0.0, np.cumsum(rates.sum(axis=0) * np.diff(edges)))
+        count = rng.poisson(expected[-1])
+        if whole == 1 or np.ptp(rates, axis=1).max() == 0:
+            arrival_s = rng.exponential(size=count + 1)
+            np.cumsum(arrival_s, out=arrival_s)
+            arrival_s *= hours * 3600 / arrival_s[-1]
+            arrival_s = arrival_s[:-1]
+        else:
+            reached = np.sort(rng.uniform(0, expected[-1], count))
+            arrival_s = np.interp(reached, expected, edges) * 3600
+        workloads = tuple(workload for workload, _ in per_hour)
+        kind = np.zeros(count, np.uint16)
+        if len(workloads) > 1:
+            share = np.cumsum(rates, axis=0) / np.maximum(rates.sum(axis=0), 1e-300)
+            hour = np.minimum((arrival_s / 3600).astype(np.int64), whole - 1)
+            pick = rng.random(count)
+            for upper in share[:-1]:
+                kind += pick >= upper[hour]
+        return cls.of(workloads, arrival_s, kind, seed=seed)
+
+    @classmethod
+    def of(
+        cls,
+        workloads: Sequence[Workload],
+        arrival_s: NDArray[np.float64],
+        kind: NDArray[Any],
+        *,
+        seed: int,
+    ) -> Demand:
+        """Return logged arrivals as demand, with render times drawn by each workload's ``scv``."""
+        arrival_s = np.ascontiguousarray(arrival_s, np.float64)
+        if arrival_s.shape != kind.shape or arrival_s.ndim != 1:
+            raise InvalidArgument("arrival_s and kind must be two lists of the same length")
+        if not np.isfinite(arrival_s).all() or (np.diff(arrival_s, prepend=0.0) < 0).any():
+            raise InvalidArgument("arrival_s must start at 0 or later and never go back")
+        if len(kind) and not 0 <= kind.min() <= kind.max() < len(workloads):
+            raise InvalidArgument(f"kind must be a place in the {len(workloads)} workloads")
+        kind = np.ascontiguousarray(kind, np.uint16)
+        rng = np.random.default_rng([seed, 1])
+        work = np.ones(len(arrival_s))
+        for i, workload in enumerate(workloads):
+            if workload.scv > 0:
+                chosen = kind == i
+                size = int(np.count_nonzero(chosen))
+                work[chosen] = (
+                    rng.exponential(size=size)
+                    if workload.scv == 1
+                    else rng.gamma(1 / workload.scv, workload.scv, size)
+                )
+        return cls(workloads=tuple(workloads), arrival_s=arrival_s, kind=kind, work=work)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What happened to every request of a demand, and to every pool.
+
+    ``begun_s`` and ``ended_s`` are when a clip first began and when it was done (not a number and
+    the moment of leaving, for people who lost patience); ``pool`` is the place in ``pools`` of the
+    pool that took it, −1 for those who left. Server-seconds by pool (rows) and hour (columns, the
+    last one also holds what came later): ``busy_s`` holding a clip, ``paid_s`` rented. ``lost_s``
+    by pool is busy time that interruptions undid.
+    """
+
+    demand: Demand
+    pools: tuple[Pool, ...]
+    begun_s: NDArray[np.float64]
+    ended_s: NDArray[np.float64]
+    pool: NDArray[np.int16]
+    busy_s: NDArray[np.float64]
+    paid_s: NDArray[np.float64]
+    lost_s: NDArray[np.float64]
+    interruptions: NDArray[np.int64]
+    preemptions: NDArray[np.int64]
+    boots: NDArray[np.int64]
+
+    def of(self, workload: str) -> NDArray[np.bool_]:
+        """Return which requests are of the named workload."""
+        names = [item.name for item in self.demand.workloads]
+        if workload not in names:
+            raise UnknownName.among("workload", workload, names)
+        return np.asarray(self.demand.kind == names.index(workload))
+
+    @property
+    def wait_s(self) -> NDArray[np.float64]:
+        """Seconds from arrival until the clip first began; not a number for those who left."""
+        return self.begun_s - self.demand.arrival_s
+
+    @property
+    def start_to_finish_s(self) -> NDArray[np.float64]:
+        """Seconds from arrival until the clip was done; not a number for those who left."""
+        return np.where(self.pool >= 0, self.ended_s - self.demand.arrival_s, np.nan)
+
+
+def simulate_pools(pools: Sequence[Pool], demand: Demand, seed: int = 1) -> Outcome:
+    """Play ``demand`` through ``pools`` until the last request is done.
+
+    ``seed`` draws interruptions, cold starts and patience.
+    """
+    by_name = {pool.name: pool for pool in pools}
+    workloads = demand.workloads
+    problems = [problem for pool in pools for problem in pool._problems()]
+    if len(by_name) < len(pools):
+        problems.append("two pools share a name")
+    for workload in workloads:
+        problems += workload._problems(by_name)
+        problems += [
+            f"{workload.name}: no pool {name!r}"
+            for name in workload.service_s.keys() - by_name.keys()
+        ]
+    if not pools or not workloads:
+        problems.append("at least one pool and one workload are needed")
+    if problems:
+        raise BadData("simulation", problems)
+
+    places = {pool.name: i for i, pool in enumerate(pools)}
+    seconds = np.ones((len(workloads), len(pools)))
+    width = np.ones((len(workloads), len(pools)), np.int64)
+    order = np.full((len(workloads), len(pools)), _NO_POOL, np.uint32)
+    for k, workload in enumerate(workloads):
+        for name, service_s in workload.service_s.items():
+            seconds[k, places[name]] = service_s
+            width[k, places[name]] = workload.servers_per_clip.get(name, 1)
+        order[k, : len(workload.home)] = [places[name] for name in workload.home]
+    ranks = {level: i for i, level in enumerate(sorted({item.priority for item in workloads}))}
+    count = len(demand.arrival_s)
+    begun, ended = np.full(count, np.nan), np.empty(count)
+    pool_of = np.empty(count, np.int16)
+    hours = int(demand.arrival_s[-1] // 3600) + 1 if count else 1
+
+    def each(values: Sequence[Any], kind: Any = np.float64) -> NDArray[Any]:
+        return np.array(values, kind)
+
+    busy_s, paid_s, lost_s, interruptions, preemptions, boots = _play(
+        demand.arrival_s,
+        demand.kind,
+        demand.work,
+        order,
+        seconds,
+        width,
+        each([ranks[item.priority] for item in workloads], np.uint32),
+        each([item.steps for item in workloads], np.int64),
+        each([item.patience_s for item in workloads]),
+        each([places.get(item.overflow_to or "", _NO_POOL) for item in workloads], np.uint32),
+        each([item.overflow_queue for item in workloads], np.int64),
+        each([pool.servers for pool in pools], np.int64),
+        each([pool.always_up for pool in pools], np.int64),
+        each([pool.idle_timeout_s for pool in pools]),
+        np.concatenate([each(pool.cold_start_s) for pool in pools]),
+        np.cumsum([0] + [len(pool.cold_start_s) for pool in pools]),
+        each([pool.cold_start_billed for pool in pools], np.int64),
+        each([pool.interruptions_per_h / 3600 for pool in pools]),
+        each([pool.checkpoint for pool in pools], np.bool_),
+        each([pool.resume_s for pool in pools]),
+        each([pool.preemptive for pool in pools], np.bool_),
+        hours,
+        seed,
+        begun,
+        ended,
+        pool_of,
+    )
+    return Outcome(
+        demand=demand,
+        pools=tuple(pools),
+        begun_s=begun,
+        ended_s=ended,
+        pool=pool_of,
+        busy_s=busy_s,
+        paid_s=paid_s,
+        lost_s=lost_s,
+        interruptions=interruptions,
+        preemptions=preemptions,
+        boots=boots,
+    )
+
+
+_BOOTED, _IDLE_CHECK, _INTERRUPTION, _PATIENCE = 1, 2, 3, 4
+_SLOT_BITS = 20
+_LEFT = -1
+_NO_POOL = 0xFFFFFFFF
+
+
+@_compiled
+def _uniform(state: Any) -> Any:
+    """Return the next number of SplitMix64 in [0, 1) (Steele, Lea and Flood, 2014)."""
+    state[0] += np.uint64(0x9E3779B97F4A7C15)
+    z = state[0]
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    return ((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+@_compiled
+def _exponential(state: Any, mean: Any) -> Any:
+    return -mean * math.log(1.0 - _uniform(state))
+
+
+@_compiled
+def _sink(times: Any, codes: Any, count: Any, time: Any, code: Any) -> None:
+    """Put an event at the root of the heap of ``count`` and let it sink to its place.
+
+    Each event has four below it; after the last one at least four times are infinite.
+    """
+    at = np.uint32(0)
+    below = np.uint32(1)
+    while below < count:
+        left = below + np.uint32(times[below + np.uint32(1)] < times[below])
+        right = below + np.uint32(2)
+        right += np.uint32(times[below + np.uint32(3)] < times[right])
+        soonest = right if times[right] < times[left] else left
+        if times[soonest] >= time:
+            break
+        times[at] = times[soonest]
+        codes[at] = codes[soonest]
+        at = soonest
+        below = np.uint32(4) * at + np.uint32(1)
+    times[at] = time
+    codes[at] = code
+
+
+@_compiled
+def _rise(times: Any, codes: Any, count: Any, time: Any, code: Any) -> None:
+    """Put an event at the end of a heap of ``count`` and let it rise to its place."""
+    at = np.uint32(count)
+    while at > 0:
+        above = (at - np.uint32(1)) >> np.uint32(2)
+        if times[above] <= time:
+            break
+        times[at] = times[above]
+        codes[at] = codes[above]
+        at = above
+    times[at] = time
+    codes[at] = code
+
+
+@_compiled
+def _without_stale(times: Any, codes: Any, count: Any, slot_stamp: Any, begun: Any) -> Any:
+    """Drop events that no longer mean anything; return how many are left."""
+    kept = 0
+    for i in range(count):
+        time, code = times[i], codes[i]
+        times[i] = np.inf
+        if code >= 0:
+            stale = slot_stamp[code & ((1 << _SLOT_BITS) - 1)] != code >> _SLOT_BITS
+        else:
+            stale = (-code) & 7 == _PATIENCE and begun[(-code) >> 3] >= 0
+        if not stale:
+            _rise(times, codes, kept, time, code)
+            kept += 1
+    return kept
+
+
+@_compiled
+def _spread(by_hour: Any, start: Any, end: Any, servers: Any) -> None:
+    """Add ``servers`` × seconds from ``start`` to ``end`` to the hours they fall in."""
+    last = len(by_hour) - 1
+    hour = min(int(start * (1.0 / 3600.0)), last)
+    while hour < last and end > (hour + 1) * 3600.0:
+        edge = (hour + 1) * 3600.0
+        by_hour[hour] += (edge - start) * servers
+        start = edge
+        hour += 1
+    by_hour[hour] += (end - start) * servers
+
+
+@_compiled
+def _play(
+    arrival: Any, kind: Any, work: Any,
+    order: Any, seconds: Any, width: Any, urgency: Any, steps: Any, patience: Any,
+    overflow_to: Any, overflow_at: Any,
+    servers: Any, least: Any, idle: Any, boots: Any, boot_from: Any, billed: Any,
+    interrupted_per_s: Any, keeps: Any, reload: Any, preempts: Any,
+    hours: Any, seed: Any,
+    begun: Any, ended: Any, pool_of: Any,
+) -> Any:  # fmt: skip
+    """Play every request through the pools; fills ``begun``, ``ended`` and ``pool_of``.
+
+    Returns busy and paid server-seconds by pool and hour, lost server-seconds, and the counts of
+    interruptions, preemptions and boots by pool.
+    """
+    requests = len(arrival)
+    pools = len(servers)
+    levels = np.int64(urgency.max()) + 1
+    random = np.empty(1, np.uint64)
+    random[0] = np.uint64(seed)
+
+    busy_s = np.zeros((pools, hours))
+    paid_s = np.zeros((pools, hours))
+    lost_s = np.zeros(pools)
+    interruptions = np.zeros(pools, np.int64)
+    preemptions = np.zeros(pools, np.int64)
+    booted = np.zeros(pools, np.int64)
+
+    first_slot = np.zeros(pools + 1, np.int64)
+    for i in range(pools):
+        first_slot[i + 1] = first_slot[i] + servers[i]
+    slots = first_slot[pools]
+    slot_request = np.full(slots, -1, np.int64)
+    slot_start = np.zeros(slots)
+    slot_end = np.zeros(slots)
+    slot_reload = np.zeros(slots)
+    slot_stamp = np.zeros(slots, np.int64)
+    slot_stops = np.zeros(slots, np.int8)
+    spare = np.arange(slots)
+    spares = servers.copy()
+
+    up = least.copy()
+    booting = np.zeros(pools, np.int64)
+    free = least.copy()
+    stopping = np.zeros(pools, np.int64)
+    paid_since = np.zeros(pools)
+    elastic = least < servers
+    since = np.zeros((pools, servers.max() + 1))
+    oldest = np.zeros(pools, np.int64)
+    checking = np.zeros(pools, np.bool_)
+
+    head = np.full((pools, levels), -1, np.int64)
+    tail = np.full((pools, levels), -1, np.int64)
+    length = np.zeros((pools, levels), np.int64)
+    queued = np.zeros((pools, levels), np.int64)
+    waiting = np.zeros(pools, np.int64)
+    after = np.empty(requests, np.int32)
+    stoppable = interrupted_per_s.max() > 0 or preempts.max()
+    left_s = np.full(requests if stoppable else 0, -1.0)
+
+    room = 8 * slots + 64 + (requests if patience.min() < np.inf else 0)
+    times = np.full(room + 4, np.inf)
+    codes = np.empty(room, np.int64)
+    events = 0
+    hole = False
+
+    for i in range(pools):
+        if interrupted_per_s[i] > 0:
+            t = _exponential(random, 1 / (interrupted_per_s[i] * servers[i]))
+            _rise(times, codes, events, t, -(8 * i + _INTERRUPTION))
+            events += 1
+
+    plain = not (elastic.any() or preempts.any())
+    now = 0.0
+    hour, hour_start, hour_end = 0, 0.0, 3600.0
+    coming = 0
+    open_requests = requests
+    while open_requests > 0:
+        if hole:
+            events -= 1
+            moved, code = times[events], codes[events]
+            times[events] = np.inf
+            if events > 0:
+                _sink(times, codes, events, moved, code)
+            hole = False
+        if events + 3 * slots + 16 > room:
+            events = _without_stale(times, codes, events, slot_stamp, begun)
+        ready = -1  # a request that need not queue
+        back = -1  # a request that goes back to the head of its queue
+        freed = 0
+        replace = 0
+
+        if coming < requests and (events == 0 or arrival[coming] <= times[0]):
+            r = np.uint32(coming)
+            now = arrival[r]
+            coming += 1
+            k = kind[r]
+            u = urgency[k]
+            p = order[k, 0]
+            for j in range(order.shape[1]):
+                q = order[k, j]
+                if q == _NO_POOL:
+                    break
+                if free[q] >= width[k, q]:
+                    ahead = 0
+                    if waiting[q] > 0:
+                        for v in range(u + 1):
+                            ahead += length[q, v]
+                    if ahead == 0:
+                        p = q
+                        ready = coming - 1
+                        break
+            if ready < 0 and overflow_to[k] != _NO_POOL:
+                ahead = 0
+                for v in range(u + 1):
+                    ahead += length[p, v]
+                if ahead >= overflow_at[k]:
+                    p = overflow_to[k]
+            pool_of[r] = p
+            if ready < 0:
+                after[r] = -1
+                if tail[p, u] < 0:
+                    head[p, u] = r
+                else:
+                    after[np.uint32(tail[p, u])] = r
+                tail[p, u] = r
+                length[p, u] += 1
+                queued[p, u] += width[k, p]
+                waiting[p] += 1
+                if patience[k] < np.inf:
+                    t = now + _exponential(random, patience[k])
+                    _rise(times, codes, events, t, -(8 * coming - 8 + _PATIENCE))
+                    events += 1
+        else:
+            now = times[0]
+            code = codes[0]
+            hole = True
+            if code >= 0:
+                s = np.uint32(code & ((1 << _SLOT_BITS) - 1))
+                if stoppable and slot_stamp[s] != code >> _SLOT_BITS:
+                    continue
+                r = np.uint32(slot_request[s])
+                p = np.uint32(pool_of[r])
+                k = kind[r]
+                freed = width[k, p]
+                if stoppable and slot_stops[s] > 0:
+                    stopping[p] -= freed
+                    if slot_stops[s] == 1:
+                        back = slot_request[s]
+                    slot_stops[s] = 0
+                if back < 0:
+                    ended[r] = now
+                    open_requests -= 1
+                else:
+                    urgent = 0
+                    for v in range(urgency[k]):
+                        urgent += length[p, v]
+                    if urgent == 0:
+                        slot_stamp[s] += 1
+                        hole = False
+                        code = slot_stamp[s] << _SLOT_BITS | np.int64(s)
+                        _sink(times, codes, events, slot_end[s], code)
+                        continue
+                    left_s[r] = slot_end[s] - now
+                    preemptions[p] += 1
+                while now >= hour_end and hour < hours - 1:
+                    hour += 1
+                    hour_start, hour_end = hour_end, hour_end + 3600.0
+                if slot_start[s] >= hour_start:
+                    busy_s[p, np.uint32(hour)] += (now - slot_start[s]) * freed
+                else:
+                    _spread(busy_s[p], slot_start[s], now, freed)
+                if stoppable:
+                    slot_stamp[s] += 1
+                    slot_request[s] = -1
+                spare[np.uint32(first_slot[p] + spares[p])] = s
+                spares[p] += 1
+            else:
+                what = (-code) & 7
+                p = np.uint32((-code) >> 3)
+                if what == _PATIENCE:
+                    r = p
+                    if begun[r] >= 0:
+                        continue
+                    p = np.uint32(pool_of[r])
+                    k = kind[r]
+                    u = urgency[k]
+                    pool_of[r] = _LEFT
+                    ended[r] = now
+                    open_requests -= 1
+                    length[p, u] -= 1
+                    queued[p, u] -= width[k, p]
+                    waiting[p] -= 1
+                elif what == _BOOTED:
+                    _spread(paid_s[p], paid_since[p], now, up[p] + booting[p] * billed[p])
+                    paid_since[p] = now
+                    booting[p] -= 1
+                    up[p] += 1
+                    freed = 1
+                elif what == _IDLE_CHECK:
+                    checking[p] = False
+                    while free[p] > 0 and up[p] > least[p] and waiting[p] == 0:
+                        if since[p, oldest[p]] + idle[p] > now:
+                            break
+                        _spread(paid_s[p], paid_since[p], now, up[p] + booting[p] * billed[p])
+                        paid_since[p] = now
+                        oldest[p] = (oldest[p] + 1) % servers[p]
+                        free[p] -= 1
+                        up[p] -= 1
+                else:
+                    t = now + _exponential(random, 1 / (interrupted_per_s[p] * servers[p]))
+                    hole = False
+                    _sink(times, codes, events, t, code)
+                    hit = int(_uniform(random) * servers[p])
+                    if hit >= up[p]:
+                        continue
+                    _spread(paid_s[p], paid_since[p], now, up[p] + booting[p] * billed[p])
+                    paid_since[p] = now
+                    interruptions[p] += 1
+                    up[p] -= 1
+                    if hit < free[p]:
+                        free[p] -= 1
+                    else:
+                        hit -= free[p]
+                        s = np.uint32(first_slot[p])
+                        while True:
+                            if slot_request[s] >= 0:
+                                hit -= width[kind[slot_request[s]], p]
+                                if hit < 0:
+                                    break
+                            s += np.uint32(1)
+                        back = slot_request[s]
+                        r = np.uint32(back)
+                        k = kind[r]
+                        w = width[k, p]
+                        if slot_stops[s] > 0:
+                            stopping[p] -= w
+                            slot_stops[s] = 0
+                        _spread(busy_s[p], slot_start[s], now, w)
+                        full_s = seconds[k, p] * work[r]
+                        done = max(0.0, now - slot_start[s] - slot_reload[s])
+                        left = slot_end[s] - slot_start[s] - slot_reload[s]
+                        if keeps[p]:
+                            step_s = full_s / steps[k]
+                            done = math.floor(done / step_s + 1e-9) * step_s
+                            left_s[r] = max(left - done, 0.0)
+                            lost_s[p] += (now - slot_start[s] - done) * w
+                        else:
+                            left_s[r] = full_s
+                            lost_s[p] += (now - slot_start[s] + full_s - left) * w
+                        slot_stamp[s] += 1
+                        slot_request[s] = -1
+                        spare[np.uint32(first_slot[p] + spares[p])] = s
+                        spares[p] += 1
+                        freed = w - 1
+                    if up[p] + booting[p] < least[p]:
+                        replace = 1
+
+            if back >= 0:
+                u = urgency[kind[back]]
+                after[back] = head[p, u]
+                head[p, u] = back
+                if tail[p, u] < 0:
+                    tail[p, u] = back
+                length[p, u] += 1
+                queued[p, u] += width[kind[back], p]
+                waiting[p] += 1
+            if elastic[p]:
+                for _ in range(freed):
+                    since[p, (oldest[p] + free[p]) % servers[p]] = now
+                    free[p] += 1
+            else:
+                free[p] += freed
+
+        while ready >= 0 or waiting[p] > 0:
+            if ready >= 0:
+                r = np.uint32(ready)
+                ready = -1
+                k = kind[r]
+                w = width[k, p]
+            else:
+                u = np.uint32(0)
+                while length[p, u] == 0:
+                    u += np.uint32(1)
+                r = np.uint32(head[p, u])
+                while pool_of[r] == _LEFT:
+                    r = np.uint32(after[r])
+                head[p, u] = r
+                k = kind[r]
+                w = width[k, p]
+                if free[p] < w:
+                    break
+                head[p, u] = after[r]
+                length[p, u] -= 1
+                if length[p, u] == 0:
+                    head[p, u] = -1
+                    tail[p, u] = -1
+                queued[p, u] -= w
+                waiting[p] -= 1
+            free[p] -= w
+            spares[p] -= 1
+            s = np.uint32(spare[np.uint32(first_slot[p] + spares[p])])
+            slot_request[s] = r
+            slot_start[s] = now
+            code = np.int64(s)
+            if stoppable and left_s[r] >= 0:
+                end = now + left_s[r] + reload[p]
+            else:
+                end = now + seconds[k, p] * work[r]
+                begun[r] = now
+            if stoppable:
+                slot_reload[s] = reload[p] if left_s[r] >= 0 else 0.0
+                slot_end[s] = end
+                code |= slot_stamp[s] << _SLOT_BITS
+            if hole:
+                _sink(times, codes, events, end, code)
+                hole = False
+            else:
+                _rise(times, codes, events, end, code)
+                events += 1
+
+        if not plain and waiting[p] > 0 and preempts[p]:
+            wanted = 0
+            for v in range(levels - 1):
+                wanted += queued[p, v]
+                while length[p, v] > 0 and wanted > free[p] + stopping[p]:
+                    victim = -1
+                    for i in range(first_slot[p], first_slot[p + 1]):
+                        if slot_request[i] < 0 or slot_stops[i] > 0:
+                            continue
+                        rank = urgency[kind[slot_request[i]]]
+                        if rank <= v:
+                            continue
+                        if victim >= 0:
+                            least_urgent = urgency[kind[slot_request[victim]]]
+                            if rank < least_urgent or (
+                                rank == least_urgent and slot_start[i] <= slot_start[victim]
+                            ):
+                                continue
+                        victim = i
+                    if victim < 0:
+                        break
+                    s = np.uint32(victim)
+                    r = np.uint32(slot_request[s])
+                    k = kind[r]
+                    stopping[p] += width[k, p]
+                    step_s = seconds[k, p] * work[r] / steps[k]
+                    done = now - slot_start[s] - slot_reload[s]
+                    ahead_s = max(1.0, math.ceil(done / step_s - 1e-9)) * step_s
+                    t = slot_start[s] + slot_reload[s] + ahead_s
+                    if t >= slot_end[s] - 1e-9 * step_s:
+                        slot_stops[s] = 2
+                        continue
+                    slot_stops[s] = 1
+                    slot_stamp[s] += 1
+                    _rise(times, codes, events, t, slot_stamp[s] << _SLOT_BITS | np.int64(s))
+                    events += 1
+
+        if not plain and elastic[p] and waiting[p] > 0:
+            wanted = 0
+            for v in range(levels):
+                wanted += queued[p, v]
+            replace = max(
+                replace, min(wanted - free[p] - booting[p], servers[p] - up[p] - booting[p])
+            )
+        if replace > 0:
+            _spread(paid_s[p], paid_since[p], now, up[p] + booting[p] * billed[p])
+            paid_since[p] = now
+            for _ in range(replace):
+                choices = boot_from[p + 1] - boot_from[p]
+                t = now + boots[boot_from[p] + int(_uniform(random) * choices)]
+                _rise(times, codes, events, t, -(8 * np.int64(p) + _BOOTED))
+                events += 1
+            booting[p] += replace
+            booted[p] += replace
+        if not plain and elastic[p] and waiting[p] == 0 and free[p] > 0 and up[p] > least[p]:
+            t = max(now, since[p, oldest[p]] + idle[p])
+            if t < np.inf and not checking[p]:
+                checking[p] = True
+                _rise(times, codes, events, t, -(8 * np.int64(p) + _IDLE_CHECK))
+                events += 1
+
+    for i in range(pools):
+        _spread(paid_s[i], paid_since[i], now, up[i] + booting[i] * billed[i])
+    return busy_s, paid_s, lost_s, interruptions, preemptions, booted
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observed:
+    """A mean over batches of a run, with the interval that their scatter gives."""
+
+    value: float
+    interval: Range
+
+
+_BATCHES = 20
+_STUDENT_19 = 1.729
+"""The 95th percentile of Student's t with 19 degrees of freedom: a two-sided 90 % interval."""
+
+
+def observe(batches: Sequence[float], value: float | None = None) -> Observed:
+    """Return the mean of 20 batches (or ``value``, known better) and its 90 % interval."""
+    if len(batches) != _BATCHES:
+        raise InvalidArgument(f"{_BATCHES} batches are needed, got {len(batches)}")
+    middle = float(np.mean(batches)) if value is None else value
+    half = _STUDENT_19 * float(np.std(batches, ddof=1)) / math.sqrt(_BATCHES)
+    return Observed(value=middle, interval=Range(low=max(0.0, middle - half), high=middle + half))
+
+
+def wait_report(
+    rate_per_h: float, service_s: float, servers: int, scv: float, seed: int
+) -> dict[str, Any]:
+    """Return the wait by formula and by simulation, side by side.
+
+    ``simulation`` holds the same four numbers as ``formula``, their 90 % ``intervals`` from the
+    batches of one long run, and how many ``requests`` it played.
+    """
+    formula = queueing.wait(rate_per_h / 3600, service_s, servers, scv)
+    names = ("utilisation", "p_wait", "mean_wait_s", "p95_wait_s")
+    report: dict[str, Any] = {"formula": {name: getattr(formula, name) for name in names}}
+    if rate_per_h == 0:
+        raise InvalidArgument("rate_per_h must be greater than 0 for a simulation")
+    wanted = 2e4 * (1 + scv) / (1 - formula.utilisation) ** 2
+    requests = int(min(max(wanted, 1e6), 5e6))
+    clip = Workload(name="clip", service_s={"pool": service_s}, scv=scv)
+    demand = Demand.drawn([(clip, rate_per_h)], requests / rate_per_h, seed)
+    outcome = simulate_pools([Pool(name="pool", servers=servers)], demand, seed)
+    settled = slice(len(demand.arrival_s) // 10, None)
+    waits = np.array_split(outcome.wait_s[settled], _BATCHES)
+    work = np.array_split(demand.work[settled] * service_s, _BATCHES)
+    arrivals = np.array_split(demand.arrival_s[settled], _BATCHES)
+    seen = {
+        "utilisation": observe(
+            [w.sum() / (servers * (a[-1] - a[0])) for w, a in zip(work, arrivals, strict=True)]
+        ),
+        "p_wait": observe([np.count_nonzero(batch > 0) / len(batch) for batch in waits]),
+        "mean_wait_s": observe([batch.mean() for batch in waits]),
+        "p95_wait_s": observe(
+            [np.quantile(batch, 0.95) for batch in waits],
+            float(np.quantile(outcome.wait_s[settled], 0.95)),
+        ),
+    }
+    report["simulation"] = {name: seen[name].value for name in names} | {
+        "intervals": {
+            name: {"low": seen[name].interval.low, "high": seen[name].interval.high}
+            for name in names
+        },
+        "interval_level": 0.9,
+        "requests": len(demand.arrival_s),
+        "seed": seed,
+    }
+    return report
