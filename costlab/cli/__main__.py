@@ -1,0 +1,5 @@
+"""``python -m costlab.cli``."""
+
+from costlab.cli import main
+
+main()
