@@ -139,6 +139,13 @@ def test_a_clip_is_composed_from_what_a_replay_meter_recorded() -> None:
     assert (low, high) == pytest.approx((42.7, 42.8))
 
 
+def test_many_readings_give_the_interval_of_their_mean() -> None:
+    few = runs.Stage(name="low_noise", seconds=40.0, count=40, each_s=(0.9, 1.1))
+    many = replace(few, each_s=(0.9, 1.1) * 20)
+    assert measure.interval([few]) == pytest.approx((36.0, 44.0))
+    assert measure.interval([many]) == pytest.approx((40 - 1.05, 40 + 1.05), abs=0.02)
+
+
 def test_moving_an_expert_to_the_card_is_counted_once() -> None:
     item = bench.plan_one("wan2.2-t2v-a14b", recipe=Recipe(name="swap", experts="swap"))
     spans = replayed(firsts=(4.0, 3.0))
@@ -338,6 +345,15 @@ def test_spread_and_disagreement_are_flagged() -> None:
     stage = runs.Stage(name="high_noise", seconds=4.2, count=2, each_s=(2.0, 2.2))
     flags = measure.stability([stage], [], "differs by +5.0%, more than 3 %")
     assert [flag.split()[0] for flag in flags] == ["high_noise", "energy"]
+
+
+def test_a_clock_that_moves_is_flagged() -> None:
+    def at(*clocks: float) -> list[str]:
+        samples = [Sample(t_s=float(i), sm_clock_mhz=mhz) for i, mhz in enumerate(clocks)]
+        return measure.stability([], samples, "")
+
+    assert at(1900.0, 1880.0, 1910.0) == []
+    assert at(1980.0, 1980.0, 1400.0) == ["the SM clock moved between 1400 and 1980 MHz"]
 
 
 def test_own_processes_are_not_others(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -140,6 +140,16 @@ def test_a_bad_plan_is_one_message_and_code_two(
     assert main([str(plan), "--budget", "soon"]) == 2
 
 
+def test_a_process_that_cannot_start_says_why(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
+    (tmp_path / "python").write_text("#!/bin/sh\necho no torch here >&2\nexit 1\n")
+    (tmp_path / "python").chmod(0o755)
+    with pytest.raises(bench.MeasurementFailed, match="no torch here"):
+        bench.environment()
+
+
 def test_a_process_over_its_time_is_stopped(tmp_path: Path) -> None:
     with pytest.raises(bench.MeasurementFailed, match="stopped after"):
         bench.run_isolated(ITEMS[0], tmp_path, timeout_s=0.2)

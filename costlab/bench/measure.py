@@ -5,9 +5,8 @@ Composed (default) or full::
     idle ─▶ build ─▶ [text encode ×3] ─▶ warm-up forward ─▶ [a few steps of each expert, VAE] ─▶ Run
                                                             [every step of every clip, VAE]
 
-A composed clip is Σ (seconds of a stage) × (times it runs in a clip); its range takes the fastest
-and the slowest reading of every stage. Without a GPU the same code renders a tiny model on the CPU
-and the run says ``smoke``.
+A composed clip is Σ (seconds of a stage) × (times it runs in a clip). Without a GPU the same code
+renders a tiny model on the CPU and the run says ``smoke``.
 """
 
 from __future__ import annotations
@@ -18,6 +17,7 @@ import os
 import platform
 import re
 import shlex
+import statistics
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -50,6 +50,8 @@ IDLE_S = 2.0
 TEXT_READINGS = 3
 ENERGY_TOLERANCE = 0.03
 SPREAD_TOLERANCE = 0.02
+CLOCK_TOLERANCE = 0.1
+MANY_READINGS = 5
 MATMUL_SIDE = 8192
 PROMPT = "A lighthouse on a cliff at dusk, waves breaking below, slow camera move to the left"
 NEGATIVE = "blurry, overexposed, static, low quality"
@@ -668,9 +670,11 @@ def _mean(values: Sequence[float]) -> float:
 
 
 def interval(stages: Sequence[Stage]) -> tuple[float, float]:
-    """Return the clip's seconds if every stage took its fastest, and its slowest, reading.
+    """Return the clip's seconds at the fast and at the slow end of every stage.
 
-    Where a stage is not its count times the mean reading (moving experts), it is held fixed.
+    With five readings or more the ends are those of the 90 % interval of their mean (normal), with
+    fewer the fastest and the slowest reading. A stage that is not its count times the mean reading
+    (moving experts) is held fixed.
     """
     low = high = 0.0
     for stage in stages:
@@ -678,9 +682,16 @@ def interval(stages: Sequence[Stage]) -> tuple[float, float]:
         if abs(scale - 1) > 1e-6:
             low, high = low + stage.seconds, high + stage.seconds
         else:
-            low += stage.count * min(stage.each_s)
-            high += stage.count * max(stage.each_s)
+            fast, slow = _ends(stage.each_s)
+            low, high = low + stage.count * fast, high + stage.count * slow
     return low, high
+
+
+def _ends(each_s: Sequence[float]) -> tuple[float, float]:
+    if len(each_s) < MANY_READINGS:
+        return min(each_s), max(each_s)
+    half = 1.645 * statistics.stdev(each_s) / len(each_s) ** 0.5
+    return _mean(each_s) - half, _mean(each_s) + half
 
 
 def stability(
@@ -693,6 +704,11 @@ def stability(
             spread = (max(stage.each_s) - min(stage.each_s)) / _mean(stage.each_s)
             if spread > SPREAD_TOLERANCE:
                 flags.append(f"{stage.name} steps spread by {spread:.1%}")
+    clocks = sorted(s.sm_clock_mhz for s in samples if s.sm_clock_mhz is not None)
+    if clocks:
+        slow, fast = clocks[len(clocks) // 20], clocks[-1 - len(clocks) // 20]
+        if fast > slow * (1 + CLOCK_TOLERANCE):
+            flags.append(f"the SM clock moved between {slow:.0f} and {fast:.0f} MHz")
     for reason, share in nvml.throttled(samples).items():
         flags.append(f"{reason} in {share:.0%} of samples")
     if "more than 3 %" in energy_note:

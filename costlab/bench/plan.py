@@ -15,8 +15,6 @@ from typing import Any, Literal
 from costlab.core import BadData, CostlabError, InvalidArgument, UnknownName
 from costlab.runs import Run, Setting
 from costlab.wan import (
-    GIB,
-    UMT5_PARAMETERS,
     architecture,
     check_size,
     expert_steps,
@@ -422,20 +420,6 @@ def estimated_s(item: Item, peak_tflops: float) -> float:
     busy = (s.batch_size * (dit + text)) / (peak * ASSUMED_SHARE_OF_PEAK)
     compiling = 60.0 if item.recipe.compile != "none" else 0.0
     return 25.0 + busy + s.batch_size * vae / (peak * vae_share) + compiling
-
-
-def weights_gib(item: Item) -> float:
-    """Return the GiB of weights that lie on the card while the experts run."""
-    arch, r = architecture(item.setting.model), item.recipe
-    per_expert = arch.expert_parameters * (1 if _is_eight_bit(r) else 2)
-    resident = 1 if r.experts in ("swap", "shared") or r.offload == "model" else arch.experts
-    text = UMT5_PARAMETERS * 2 if r.text_encoder == "keep" and r.offload == "none" else 0
-    vae = arch.vae_parameters * (4 if r.vae_dtype == "float32" else 2)
-    return (per_expert * resident + text + vae) / GIB
-
-
-def _is_eight_bit(r: Recipe) -> bool:
-    return r.storage == "fp8" or r.quantize != "none"
 
 
 def ordered(

@@ -43,11 +43,19 @@ def quiet(_: Mapping[str, Any]) -> None:
 
 
 def environment() -> Environment:
-    """Return this machine's environment as a measuring process sees it (starts one)."""
-    for message in _worker(["--environment"], log=None, timeout_s=300):
-        if "environment" in message:
-            return Environment(**message["environment"])
-    raise MeasurementFailed("the measuring process could not start: is costlab[gpu] installed?")
+    """Return this machine's environment as a measuring process sees it (starts one).
+
+    Raises `MeasurementFailed` with its last words where it cannot start.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "log"
+        for message in _worker(["--environment"], log=log, timeout_s=300):
+            if "environment" in message:
+                return Environment(**message["environment"])
+        words = log.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    raise MeasurementFailed(
+        f"the measuring process could not start: {words[-1] if words else 'it said nothing'}"
+    )
 
 
 def run_isolated(
@@ -88,7 +96,7 @@ def run_isolated(
 
 
 def _worker(
-    arguments: Sequence[str], log: Path | None, timeout_s: float | None, ranks: int = 1
+    arguments: Sequence[str], log: Path, timeout_s: float | None, ranks: int = 1
 ) -> Iterator[dict[str, Any]]:
     """Yield what a worker says; ends when it does, killed with all its children if it must be."""
     start = [sys.executable, "-m"]
@@ -97,7 +105,7 @@ def _worker(
     here = str(Path(__file__).parents[2])
     path = os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH", "")]))
     with contextlib.ExitStack() as stack:
-        errors: Any = stack.enter_context(open(log, "wb")) if log else subprocess.DEVNULL
+        errors = stack.enter_context(open(log, "wb"))
         process = subprocess.Popen(
             [*start, "costlab.bench.worker", "--tethered", *arguments],
             stdin=subprocess.PIPE,
