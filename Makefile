@@ -1,6 +1,7 @@
 # make run          install what the dashboard needs, build the store, open the dashboard
 # make run PORT=N   … on that port
 # make gpu          install the GPU extra (torch, diffusers) for costlab bench
+# make screenshots  the pictures of every page under docs/
 # make test         the whole check: format, lint, types, layers, tests, doctests
 
 PORT   ?= 8501
@@ -9,7 +10,7 @@ BIN    := .venv/bin
 PIP    := $(BIN)/python -m pip --disable-pip-version-check install --quiet --constraint constraints.txt
 HAS_GPU := $(shell nvidia-smi >/dev/null 2>&1 && echo gpu)
 
-.PHONY: run gpu test store clean
+.PHONY: run gpu test store screenshots clean
 
 run: .venv/.installed-$(or $(HAS_GPU),app)
 	@exec $(BIN)/costlab dashboard --port $(PORT)
@@ -41,6 +42,9 @@ $(BIN)/python:
 .venv/.installed-dev: $(BIN)/python pyproject.toml constraints.txt
 	$(PIP) --editable '.[dev]'
 	@touch $@ .venv/.installed-app .venv/.installed-gpu
+
+screenshots: .venv/.installed-dev
+	$(BIN)/python docs/screenshots.py
 
 clean:
 	rm -rf .venv .costlab build dist

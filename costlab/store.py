@@ -209,19 +209,19 @@ def records(shelf: Shelf[R]) -> tuple[R, ...]:
 @cache
 def _records(shelf: Shelf[R], fingerprint: str, book: Path) -> tuple[R, ...]:
     with _in_process:
-        for _ in range(5):
-            rows = _book_rows(shelf, fingerprint)
-            if rows is not None:
-                return tuple(_adapter(shelf.record).validate_python(row) for row in rows)
-            build([shelf])
-    raise CostlabError(f"{book}: table {shelf.table} could not be brought up to date")
+        rows = _book_rows(shelf, fingerprint, book)
+        if rows is not None:
+            return tuple(_adapter(shelf.record).validate_python(row) for row in rows)
+        loaded = load(shelf)
+        _swap_in({shelf: loaded}, book)
+        return loaded
 
 
-def _book_rows(shelf: Shelf[Any], fingerprint: str) -> list[dict[str, Any]] | None:
-    if not book_path().exists():
+def _book_rows(shelf: Shelf[Any], fingerprint: str, path: Path) -> list[dict[str, Any]] | None:
+    if not path.exists():
         return None
     try:
-        with contextlib.closing(duckdb.connect(str(book_path()), read_only=True)) as book:
+        with contextlib.closing(duckdb.connect(str(path), read_only=True)) as book:
             found = book.execute(
                 "SELECT fingerprint FROM shelves WHERE name = ?", [shelf.table]
             ).fetchone()
@@ -289,13 +289,17 @@ def build(shelves: Sequence[Shelf[Any]]) -> dict[str, int]:
     any file has a problem (`BadData`).
     """
     loaded = {shelf: load(shelf) for shelf in shelves}
-    path = book_path()
+    _swap_in(loaded, book_path())
+    return {shelf.table: len(rows) for shelf, rows in loaded.items()}
+
+
+def _swap_in(loaded: Mapping[Shelf[Any], Sequence[Any]], path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f"{path.name}.{os.getpid()}.{random.randrange(1 << 30)}.tmp")
     with _in_process:
         try:
             with contextlib.closing(duckdb.connect(str(fresh))) as book:
-                _carry_over(book, path, {shelf.table for shelf in shelves})
+                _carry_over(book, path, {shelf.table for shelf in loaded})
                 book.execute(
                     "CREATE TABLE IF NOT EXISTS shelves"
                     "(name VARCHAR PRIMARY KEY, fingerprint VARCHAR, rows BIGINT)"
@@ -305,7 +309,6 @@ def build(shelves: Sequence[Shelf[Any]]) -> dict[str, int]:
             os.replace(fresh, path)
         finally:
             fresh.unlink(missing_ok=True)
-    return {shelf.table: len(rows) for shelf, rows in loaded.items()}
 
 
 def _carry_over(book: duckdb.DuckDBPyConnection, old: Path, replaced: set[str]) -> None:

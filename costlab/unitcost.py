@@ -71,9 +71,10 @@ class Deployment:
 
     @property
     def route(self) -> str:
-        """The route's name: model and GPU."""
+        """The route's name: model, GPUs of a slot, and the steps where they are not the authors'."""
         count = f"{self.gpus_per_clip}x" if self.gpus_per_clip > 1 else ""
-        return f"{self.model_id}@{count}{performance.gpu(self.gpu).id}"
+        steps = f", {self.steps} steps" if self.steps else ""
+        return f"{self.model_id}@{count}{performance.gpu(self.gpu).id}{steps}"
 
     @property
     def model_id(self) -> str:

@@ -160,3 +160,37 @@ def test_what_was_acknowledged_survives_a_killed_writer(own_store: Path) -> None
     written = {int(line) for line in acknowledged if line.endswith("\n")}
     kept = {entry.body["n"] for entry in store.entries("note").values()}
     assert written <= kept
+
+
+def _read_many(folder: str, data: str, seen: multiprocessing.Queue[int]) -> None:  # type: ignore[type-arg]
+    os.environ["COSTLAB_HOME"] = folder
+    store.data_dir = lambda: Path(data)  # type: ignore[assignment]
+    table = store.Shelf(table="fruit", record=Fruit, pattern="fruit/*")
+    until = time.monotonic() + 3
+    while time.monotonic() < until:
+        seen.put(len(store.records(table)))
+
+
+def test_readers_in_other_processes_never_meet_a_lock_while_the_book_is_rebuilt(
+    shelf: store.Shelf[Fruit],
+) -> None:
+    folder = shelf.files()[0].parent
+    spawn = multiprocessing.get_context("spawn")
+    seen = spawn.Queue()
+    arguments = (str(store.home()), str(folder.parent), seen)
+    readers = [spawn.Process(target=_read_many, args=arguments) for _ in range(2)]
+    for reader in readers:
+        reader.start()
+    counts: list[int] = []
+    number = 0
+    while any(reader.is_alive() for reader in readers):
+        number += 1
+        (folder / f"b{number:03}.yaml").write_text(GOOD)
+        store.records(shelf)
+        while not seen.empty():
+            counts.append(seen.get())
+    for reader in readers:
+        reader.join()
+        assert reader.exitcode == 0
+    assert len(counts) > 4
+    assert max(counts) > 1

@@ -36,7 +36,10 @@ main.add_command(bench_group)
 
 @main.command()
 @click.option("--port", type=click.IntRange(1, 65535), default=8501, show_default=True)
-def dashboard(port: int) -> None:
+@click.option(
+    "--address", default="localhost", show_default=True, help="0.0.0.0 lets other machines in."
+)
+def dashboard(port: int, address: str) -> None:
     """Open the dashboard; Ctrl-C ends it."""
     import subprocess
 
@@ -47,6 +50,7 @@ def dashboard(port: int) -> None:
     store.records(scenarios.SCENARIOS)
     settings = {
         "--server.port": str(port),
+        "--server.address": address,
         "--server.fileWatcherType": "none",
         "--server.showEmailPrompt": "false",
         "--browser.gatherUsageStats": "false",
