@@ -71,7 +71,7 @@ class Deployment:
 
     @property
     def route(self) -> str:
-        """The route's name: model, GPUs of a slot, and the steps where they are not the authors'."""
+        """The route's name: model, GPUs of a slot, and the steps where they are set."""
         count = f"{self.gpus_per_clip}x" if self.gpus_per_clip > 1 else ""
         steps = f", {self.steps} steps" if self.steps else ""
         return f"{self.model_id}@{count}{performance.gpu(self.gpu).id}{steps}"
