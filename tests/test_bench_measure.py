@@ -345,6 +345,8 @@ def test_spread_and_disagreement_are_flagged() -> None:
     stage = runs.Stage(name="high_noise", seconds=4.2, count=2, each_s=(2.0, 2.2))
     flags = measure.stability([stage], [], "differs by +5.0%, more than 3 %")
     assert [flag.split()[0] for flag in flags] == ["high_noise", "energy"]
+    single = replace(stage, each_s=(2.1,))
+    assert measure.stability([single], [], "")[0].startswith("one reading of high_noise")
 
 
 def test_a_clock_that_moves_is_flagged() -> None:

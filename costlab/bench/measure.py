@@ -700,7 +700,9 @@ def stability(
     """Return the reasons to doubt a measurement, in words."""
     flags = []
     for stage in stages:
-        if stage.name.endswith("noise") and len(stage.each_s) > 1:
+        if stage.name.endswith("noise") and len(stage.each_s) == 1 < stage.count:
+            flags.append(f"one reading of {stage.name}: the range leaves out its spread")
+        elif stage.name.endswith("noise"):
             spread = (max(stage.each_s) - min(stage.each_s)) / _mean(stage.each_s)
             if spread > SPREAD_TOLERANCE:
                 flags.append(f"{stage.name} steps spread by {spread:.1%}")

@@ -100,6 +100,7 @@ def explain(error: pynvml.NVMLError) -> str:
         pynvml.NVML_ERROR_NOT_SUPPORTED: "this card does not offer the reading",
         pynvml.NVML_ERROR_FUNCTION_NOT_FOUND: "this driver is too old for the reading",
         pynvml.NVML_ERROR_GPU_IS_LOST: "the GPU is lost: it fell off the bus",
+        pynvml.NVML_ERROR_NOT_FOUND: "NVML lists no such card; a MIG slice has no readings",
     }
     return known.get(error.value, str(error))
 
