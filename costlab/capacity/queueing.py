@@ -68,6 +68,8 @@ class Wait:
         return _root(lambda x: math.log(max(self.tail(x), 1e-300) / missed), low, high)
 
 
+_NOTHING = 1e-30
+"""Erlangs below which nothing arrives."""
 _NO_WAIT = Wait(utilisation=0.0, p_wait=0.0, mean_wait_s=0.0, tail=lambda _wait_s: 0.0)
 
 
@@ -98,7 +100,7 @@ def mmc(arrivals_per_s: float, service_s: float, servers: int) -> Wait:
     2.723537
     """
     erlangs = _offered(arrivals_per_s, service_s, servers)
-    if erlangs == 0:
+    if erlangs < _NOTHING:
         return _NO_WAIT
     p_wait = erlang_c(servers, erlangs)
     drain_per_s = (servers - erlangs) / service_s
@@ -125,7 +127,7 @@ def mdc(arrivals_per_s: float, service_s: float, servers: int) -> Wait:
     0.44997
     """
     erlangs = _offered(arrivals_per_s, service_s, servers)
-    if erlangs == 0:
+    if erlangs < _NOTHING:
         return _NO_WAIT
     mean_queue, excess, decay = _constant_service_queue(erlangs, servers)
 
@@ -173,14 +175,13 @@ def _constant_service_queue(erlangs: float, servers: int) -> tuple[float, Array,
     scaled = np.fft.fft(log_ratio) / size * shift
     scaled[0] = 0
     scaled[half:] = 0
-    with np.errstate(under="ignore"):
-        shrink = radius ** -power[:half].astype(float)
-        factor = np.exp(-np.fft.ifft(scaled / shift) * size)
-        series = (np.fft.fft(factor) / size * shift).real[:half] * shrink
-        log_series = scaled.real[:half] * shrink
-        decay = 1 / (1 + beyond)
-        geometric = decay ** power[:half].astype(float)
-        spectrum = np.fft.rfft(series, size) * np.fft.rfft(geometric, size)
+    shrink = radius ** -power[:half].astype(float)
+    factor = np.exp(-np.fft.ifft(scaled / shift) * size)
+    series = (np.fft.fft(factor) / size * shift).real[:half] * shrink
+    log_series = scaled.real[:half] * shrink
+    decay = 1 / (1 + beyond)
+    geometric = decay ** power[:half].astype(float)
+    spectrum = np.fft.rfft(series, size) * np.fft.rfft(geometric, size)
     chance = np.fft.irfft(spectrum, size)[:half]
     chance *= (1 - decay) * math.exp(log_series.sum())
     after = chance[-1] / beyond
@@ -206,8 +207,7 @@ def _poisson(mean: float, limit: int) -> Array:
         return np.ones(1)
     count = min(limit, math.ceil(mean + 12 * math.sqrt(mean) + 40))
     j = np.arange(count)
-    with np.errstate(under="ignore"):
-        return np.exp(j * math.log(mean) - mean - _log_factorials(1 << count.bit_length())[:count])
+    return np.exp(j * math.log(mean) - mean - _log_factorials(1 << count.bit_length())[:count])
 
 
 @lru_cache(maxsize=32)
@@ -234,7 +234,7 @@ def mgc(
     lengths, weights = _mixture(lengths_s, shares)
     service_s = float(lengths @ weights)
     erlangs = _offered(arrivals_per_s, service_s, servers)
-    if erlangs == 0:
+    if erlangs < _NOTHING:
         return _NO_WAIT
     constant = mdc(arrivals_per_s, service_s, servers)
     if len(lengths) == 1:
@@ -246,12 +246,12 @@ def mgc(
 
     heavy = (1 + spread) / 2
     light = servers * first_s / service_s
-    ratio = heavy
-    if servers > 1:
-        ratio += (light - heavy) * _lightness(constant, random, servers, spread)
-    mean_s = ratio * random.mean_wait_s
-    beyond = (random.p_wait - constant.p_wait) * (spread - 1) / (spread + 1)
-    p_wait = min(1.0, random.p_wait + beyond)
+    lightness = _lightness(constant, random, servers, spread)
+    mean_s = (heavy + (light - heavy) * lightness) * random.mean_wait_s
+    p_wait = random.p_wait
+    if p_wait > _LIGHT:
+        p_wait += (p_wait - constant.p_wait) * (spread - 1) / (spread + 1)
+    p_wait = min(1.0, p_wait)
 
     fast_s = heavy * load * service_s / (servers * (1 - load))
     behind_s = mean_s / p_wait - first_s
@@ -276,6 +276,10 @@ def mgc(
     return Wait(utilisation=load, p_wait=p_wait, mean_wait_s=mean_s, tail=tail)
 
 
+_LIGHT = 1e-9
+"""A chance to wait below which a system is as light as can be; `mdc` keeps few digits there."""
+
+
 def _lightness(constant: Wait, random: Wait, servers: int, spread: float) -> float:
     """Return how near the mean wait is to its limit at light load: 1 there, 0 at heavy load.
 
@@ -283,8 +287,12 @@ def _lightness(constant: Wait, random: Wait, servers: int, spread: float) -> flo
     short ones queue, (1 − x)/(1 + x) with x a power of Erlang C: an estimate, fitted on 2026-11-22
     to simulations of 2 to 64 servers with 2 to 10 % of clips 10 to 50 times as long as the rest.
     """
+    if servers == 1:
+        return 0.0
+    if random.p_wait <= _LIGHT:
+        return 1.0
     alike = (constant.mean_wait_s / random.mean_wait_s - 0.5) / (servers / (servers + 1) - 0.5)
-    x = random.p_wait ** (0.5 + 5.6 / servers**4)
+    x = float(random.p_wait ** (0.5 + 5.6 / servers**4))
     return alike + min(max(spread - 1, 0.0), 1.0) * ((1 - x) / (1 + x) - alike)
 
 
@@ -315,29 +323,30 @@ def _wait_law(
     fast = lengths / servers
     rate = load / float(fast @ weights)
     decay = _decay_rate(fast, weights, rate)
-    step = (12 / decay + stretch * float(lengths[-1])) / size
-    edge = np.arange(0.5, size, dtype=np.float64) * step
+    first_end = min(float(lengths[-1]), 40 * _first_residual_s(lengths, weights, servers))
+    step = (12 / decay + stretch * first_end) / size
+    place = np.arange(size + 1, dtype=np.float64) * step
 
-    def masses(tail: Array) -> Array:
-        return -np.diff(tail, prepend=1.0)
-
-    residual = masses(_residual_tail(fast, weights, edge))
-    first = masses(_residual_tail(lengths, weights, edge / stretch) ** servers)
+    ahead = weights @ np.maximum(fast[:, None] - place, 0.0) ** 2 / (2 * step * (weights @ fast))
+    residual = np.append(1 + ahead[1] - ahead[0], np.diff(ahead, 2))
+    middle = (place[:-1] + step / 2) / stretch
+    first = -np.diff(_residual_tail(lengths, weights, middle) ** servers, prepend=1.0)
     shrink = 10.0 ** (-8 * np.arange(size) / size)
     queue = (1 - load) / (1 - load * np.fft.rfft(residual * shrink))
     law = np.fft.irfft(np.fft.rfft(first * shrink) * (1 - share + share * queue), size)
     after = 1 - np.cumsum(law / shrink)
-    middle = np.append(1.0, (after[:-1] + after[1:]) / 2)
-    return np.clip(np.minimum.accumulate(middle), 0.0, 1.0), step, decay
+    longer = np.append(1.0, (after[:-1] + after[1:]) / 2)
+    return np.clip(np.minimum.accumulate(longer), 0.0, 1.0), step, decay
 
 
 def _decay_rate(lengths: Array, weights: Array, rate: float) -> float:
     """Return δ > 0 with rate · (E[exp(δ S)] − 1) = δ: how fast M/G/1 waits die out.
 
-    By bisection between zero and the heavy-load limit, where the left side is the larger.
+    By bisection between zero and the heavy-load limit, where the left side is the larger; a decay
+    to nothing within the longest service is fast enough.
     """
     mean, square = float(lengths @ weights), float(lengths**2 @ weights)
-    low, high = 0.0, 2 * (1 - rate * mean) / (rate * square)
+    low, high = 0.0, min(2 * (1 - rate * mean) / (rate * square), 500 / float(lengths[-1]))
     for _ in range(200):
         middle = (low + high) / 2
         side = rate * float(np.expm1(middle * lengths) @ weights) / middle
@@ -398,7 +407,7 @@ def impatient(
     erlangs = _offered(arrivals_per_s, service_s)
     if servers < 1:
         raise InvalidArgument(f"servers must be at least 1, got {servers}")
-    if erlangs == 0:
+    if erlangs < _NOTHING:
         return ImpatientWait(
             utilisation=0.0, p_wait=0.0, mean_wait_s=0.0, p_leave=0.0, tail=_NO_WAIT.tail
         )
@@ -597,7 +606,7 @@ def servers_needed_for_mix(
 def _fewest(wait_with: Callable[[int], Wait], erlangs: float, p95_wait_s: float) -> int:
     if not p95_wait_s >= 0:
         raise InvalidArgument(f"p95_wait_s must be 0 or more, got {p95_wait_s}")
-    if erlangs == 0:
+    if erlangs < _NOTHING:
         return 0
 
     def kept(servers: int) -> bool:

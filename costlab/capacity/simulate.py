@@ -191,6 +191,8 @@ class Demand:
         """
         if not (math.isfinite(hours) and hours > 0):
             raise InvalidArgument(f"hours must be greater than 0, got {hours}")
+        if seed < 0:
+            raise InvalidArgument(f"seed must be 0 or more, got {seed}")
         whole = math.ceil(hours)
         rates = np.array([np.resize(np.asarray(rate, np.float64), whole) for _, rate in per_hour])
         if not len(rates) or not np.isfinite(rates).all() or (rates < 0).any():
@@ -308,6 +310,8 @@ def simulate_pools(pools: Sequence[Pool], demand: Demand, seed: int = 1) -> Outc
         ]
     if not pools or not workloads:
         problems.append("at least one pool and one workload are needed")
+    if seed < 0:
+        problems.append(f"seed must be 0 or more, got {seed}")
     if problems:
         raise BadData("simulation", problems)
 
