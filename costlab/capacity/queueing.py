@@ -191,8 +191,11 @@ def _constant_service_queue(erlangs: float, servers: int) -> tuple[float, Array,
 
 
 def _decay_root(load: float) -> float:
-    """Return w > 0 with log(1 + w) = load · w; Newton falls to it from the bound 1/load² − 1."""
-    w = (1 - load) * (1 + load) / load**2
+    """Return w > 0 with log(1 + w) = load · w; Newton falls to it from a bound above."""
+    if load > 0.1:
+        w = (1 - load) * (1 + load) / load**2
+    else:
+        w = 2 / load * math.log(2 / load)
     for _ in range(100):
         step = (math.log1p(w) - load * w) / (1 / (1 + w) - load)
         w -= step
