@@ -51,7 +51,7 @@ def bench_group(
     }
     row["method"] = "full" if full else "composed"
     items = bench.expand([row], _recipes(), "the command")
-    _measure(items, budget=None, usd_per_gpu_hour=None, as_json=as_json)
+    _measure(items, budget=None, usd_per_gpu_hour=None, as_json=as_json, again=True)
 
 
 def _recipes() -> Any:
@@ -74,7 +74,12 @@ def _known_runs() -> list[Any]:
 
 
 def _measure(
-    items: Any, *, budget: float | None, usd_per_gpu_hour: float | None, as_json: bool
+    items: Any,
+    *,
+    budget: float | None,
+    usd_per_gpu_hour: float | None,
+    as_json: bool,
+    again: bool = False,
 ) -> None:
     from importlib.util import find_spec
 
@@ -86,7 +91,9 @@ def _measure(
             "costlab bench needs torch and diffusers: `make gpu` installs them "
             "(`pip install 'costlab[gpu]'` outside a clone)"
         )
-    outcomes = bench.suite(items, _runs_dir(), budget, _show_progress, known=_known_runs())
+    outcomes = bench.suite(
+        items, _runs_dir(), budget, _show_progress, known=_known_runs(), again=again
+    )
     if sys.stderr.isatty():
         click.echo(err=True)
     finished = [outcome.run for outcome in outcomes if outcome.run is not None]
@@ -224,39 +231,35 @@ def bench_runs(as_json: bool) -> None:
 
 
 @bench_group.command("import")
-@click.argument("folders", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
+@click.argument("sources", nargs=-1, required=True, type=click.Path(exists=True, path_type=Path))
 @json_option
-def bench_import(folders: tuple[Path, ...], as_json: bool) -> None:
-    """Take run records (files or folders) into the store; a record it has is left alone."""
+def bench_import(sources: tuple[Path, ...], as_json: bool) -> None:
+    """Take run records (files, folders, zips) into the store; one it has is left alone."""
     from costlab import runs
 
-    paths = [
-        p
-        for folder in folders
-        for p in (sorted(folder.glob("*.json")) if folder.is_dir() else [folder])
-    ]
-    found = [runs.read(path) for path in paths]
-    known = {run.id for run in _known_runs()}
-    fresh = {run.id: run for run in found if run.id not in known}
-    for run in fresh.values():
-        runs.write(run, _runs_dir())
-    counts = {"read": len(found), "added": len(fresh), "already_there": len(found) - len(fresh)}
-    emit(
-        as_json,
-        counts,
-        lambda: ", ".join(f"{n} {word.replace('_', ' ')}" for word, n in counts.items()),
-    )
+    added, there = runs.merge(sources, _runs_dir())
+    counts = {"added": added, "already_there": there}
+    emit(as_json, counts, lambda: f"{added} added, {there} already there")
 
 
 @bench_group.command("export")
-@click.argument("folder", type=click.Path(file_okay=False, path_type=Path))
+@click.argument("target", type=click.Path(path_type=Path))
 @json_option
-def bench_export(folder: Path, as_json: bool) -> None:
-    """Write every real run of the store as one file each into FOLDER."""
+def bench_export(target: Path, as_json: bool) -> None:
+    """Write every real run into TARGET: a folder of files, or one bundle if it ends in .zip."""
     from costlab import runs
 
-    written = [str(runs.write(run, folder)) for run in _known_runs() if not run.smoke]
-    emit(as_json, written, lambda: "\n".join(written) or "no real runs yet")
+    real = [run for run in _known_runs() if not run.smoke]
+    if target.suffix == ".zip":
+        runs.export(real, target)
+    else:
+        for run in real:
+            runs.write(run, target)
+    emit(
+        as_json,
+        {"target": str(target), "runs": len(real)},
+        lambda: f"{len(real)} real runs written to {target}",
+    )
 
 
 @bench_group.command("compare")
