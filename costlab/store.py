@@ -390,7 +390,8 @@ def _sql_type(hint: Any) -> str:
     raise TypeError(f"no DuckDB type for {hint!r}")
 
 
-def _shape(record: type) -> str:
+@cache
+def _shape(record: Any) -> str:
     hints = typing.get_type_hints(record)
     return ",".join(f"{item.name}:{_sql_type(hints[item.name])}" for item in fields(record))
 
