@@ -390,8 +390,16 @@ def _sql_type(hint: Any) -> str:
     raise TypeError(f"no DuckDB type for {hint!r}")
 
 
-@cache
+_shapes: dict[Any, str] = {}
+
+
 def _shape(record: Any) -> str:
+    if record not in _shapes:
+        _shapes[record] = _columns(record)
+    return _shapes[record]
+
+
+def _columns(record: Any) -> str:
     hints = typing.get_type_hints(record)
     return ",".join(f"{item.name}:{_sql_type(hints[item.name])}" for item in fields(record))
 
