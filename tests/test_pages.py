@@ -68,3 +68,28 @@ def test_a_scenario_saved_on_the_page_is_found_by_the_library(own_store: Path) -
     app.button[0].click().run()
     assert not app.exception
     assert "from-the-page" in scenarios.known()
+
+
+def test_a_contract_entered_on_the_page_changes_the_quote_and_is_audited(own_store: Path) -> None:
+    from datetime import date
+    from decimal import Decimal
+
+    from costlab import catalog
+    from costlab.core import ClipRequest
+
+    app = AppTest.from_string(
+        "from costlab.pages import prices\nprices.page()", default_timeout=120
+    )
+    app.run()
+    fields = {field.label: field for field in app.text_input}
+    fields["Name"].set_value("ten-off")
+    fields["Who enters it"].set_value("Ann")
+    fields["Why"].set_value("agreement")
+    next(box for box in app.selectbox if box.label == "Model" and not box.key).set_value("veo-3.1")
+    next(n for n in app.number_input if n.label == "Discount (%)").set_value(10.0)
+    next(button for button in app.button if button.label == "Enter").click().run()
+    assert not app.exception
+    assert not app.error
+    clip = ClipRequest(seconds=Decimal(8), audio=True)
+    assert catalog.quote("veo-3.1", clip, as_of=date(2026, 11, 22)).usd == Decimal("2.88")
+    assert [row.who for row in catalog.audit()] == ["Ann"]

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import csv
+import io
+from collections.abc import Mapping, Sequence
 from datetime import date
-from decimal import Decimal
+from decimal import Decimal, InvalidOperation
 
 import streamlit as st
 
 from costlab import catalog, present
-from costlab.core import RESOLUTIONS, ClipRequest, CostlabError, Source
+from costlab.core import RESOLUTIONS, ClipRequest, CostlabError, InvalidArgument, Source
 from costlab.pages import look
 
 TODAY_HELP = "Prices are those known on this day; retired models are refused with their successor."
@@ -21,6 +24,7 @@ def page() -> None:
         _ranking(as_of)
         _book(as_of)
         _history()
+        _contracts(as_of)
         _offers(as_of)
     except CostlabError as error:
         look.refusal(error)
@@ -121,6 +125,102 @@ def _book(as_of: date) -> None:
             "Address": st.column_config.LinkColumn(display_text="open"),
         },
     )
+    st.download_button(
+        "Download these rows (CSV)",
+        _csv(shown),
+        file_name=f"costlab-prices-{as_of}.csv",
+        mime="text/csv",
+        on_click="ignore",
+        icon=":material/download:",
+    )
+
+
+def _csv(rows: Sequence[Mapping[str, object]]) -> str:
+    """Return rows as CSV; a cell that a spreadsheet would run as a formula is quoted."""
+    text = io.StringIO()
+    writer = csv.DictWriter(text, list(rows[0]) if rows else [])
+    writer.writeheader()
+    for row in rows:
+        writer.writerow(
+            {
+                name: f"'{cell}"
+                if isinstance(cell, str) and cell[:1] in "=+-@\t\r" and cell
+                else cell
+                for name, cell in row.items()
+            }
+        )
+    return text.getvalue()
+
+
+def _contracts(as_of: date) -> None:
+    st.subheader("Your contract prices and discounts")
+    st.caption(
+        "A contract is one more dated row: the list price stays in the book, every quote shows "
+        "both, and taking a contract away is a row too."
+    )
+    standing = catalog.overrides()
+    with st.form("contract", clear_on_submit=True):
+        columns = st.columns(4)
+        name = columns[0].text_input("Name", placeholder="veo-2026")
+        model = columns[1].selectbox(
+            "Model", ["", *(m.id for m in catalog.models() if m.kind == "api")]
+        )
+        seller = columns[2].selectbox("Seller", ["", *catalog.providers()])
+        discount = columns[3].number_input("Discount (%)", 0.0, 99.0, 0.0)
+        columns = st.columns(4)
+        rate = columns[0].selectbox("Or one rate", ["", *sorted({r.sku for r in catalog.prices()})])
+        usd = columns[1].text_input("… at USD a unit", placeholder="0.30")
+        first = columns[2].date_input("From", value=as_of)
+        last = columns[3].date_input("To (empty: open)", value=None)
+        left, right = st.columns(2)
+        who = left.text_input("Who enters it")
+        why = right.text_input("Why", placeholder="framework agreement 2026-114")
+        if st.form_submit_button("Enter", icon=":material/edit_document:"):
+            catalog.add_override(
+                catalog.Override(
+                    name=name.strip(),
+                    model=model,
+                    provider=seller,
+                    sku=rate,
+                    usd=_amount(usd) if usd.strip() else None,
+                    discount=Decimal(f"{discount:g}") / 100 if discount else None,
+                    valid_from=first,
+                    valid_to=last,
+                    who=who.strip(),
+                    why=why.strip(),
+                )
+            )
+            st.rerun()
+    if standing:
+        what, by, because, go = st.columns([3, 3, 3, 2], vertical_alignment="bottom")
+        chosen = what.selectbox("Take away", [item.name for item in standing])
+        leaver = by.text_input("Who takes it away")
+        reason = because.text_input("Why is it taken away")
+        if go.button("Take away", icon=":material/undo:"):
+            catalog.remove_override(chosen, who=leaver.strip(), why=reason.strip())
+            st.rerun()
+    rows = catalog.audit()
+    if rows:
+        st.dataframe(
+            [
+                {
+                    "Entered": f"{row.entered_at:%Y-%m-%d %H:%M}",
+                    "Name": row.name,
+                    "What": row.action,
+                    "Who": row.who,
+                    "Why": row.why,
+                }
+                for row in rows
+            ],
+            hide_index=True,
+        )
+
+
+def _amount(text: str) -> Decimal:
+    try:
+        return Decimal(text)
+    except InvalidOperation as error:
+        raise InvalidArgument(f"USD a unit: {text!r} is not a number") from error
 
 
 def _link(source: Source) -> str | None:
