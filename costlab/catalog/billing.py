@@ -67,11 +67,6 @@ class Plan:
     quantities: tuple[tuple[Price, Decimal], ...]
     steps: tuple[Step, ...]
 
-    @property
-    def wastes_audio(self) -> bool:
-        """Whether sound is paid for that was not asked for."""
-        return self.audio is True and not self.request.audio
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
@@ -282,6 +277,11 @@ def bill(plan: Plan, rates: Mapping[str, Decimal] | None = None) -> tuple[LineIt
             )
         ]
     return tuple(lines)
+
+
+def wastes_audio(made: bool | None, request: ClipRequest) -> bool:
+    """Whether sound is made and paid for that was not asked for."""
+    return made is True and not request.audio
 
 
 def pixel_tokens(model: Model, request: ClipRequest, resolution: str, seconds: Decimal) -> Decimal:

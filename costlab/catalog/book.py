@@ -162,6 +162,9 @@ PRICES = store.Shelf(table="prices", record=Price, pattern="prices/*.yaml")
 IMPORTS = "import"
 """The kind of entry under which applied imports stand in the user's store."""
 
+IMPORTED_FROM = "imported from "
+"""How the document of an imported row begins."""
+
 R = TypeVar("R")
 
 
@@ -248,7 +251,9 @@ def prices_of(model: str) -> tuple[Price, ...]:
     return _by_model(book_state()).get(model, ())
 
 
-def _page(row: Price) -> tuple[str, str, str]:
+def _page(row: Price) -> tuple[str, ...]:
+    if row.source.document.startswith(IMPORTED_FROM):
+        return (row.sku,)  # an import holds what differed from the book, not a whole page
     return row.provider, row.source.publisher, row.source.document.split(" (")[0].split("; key")[0]
 
 

@@ -21,7 +21,7 @@ from typing import Any, Literal
 
 from costlab import store
 from costlab.catalog.billing import pixel_tokens
-from costlab.catalog.book import IMPORTS, Price, in_force, prices, prices_of
+from costlab.catalog.book import IMPORTED_FROM, IMPORTS, Price, in_force, prices, prices_of
 from costlab.catalog.names import Model, model
 from costlab.catalog.rental import Offer, offers
 from costlab.core import RESOLUTIONS, BadData, ClipRequest, InvalidArgument, UnknownName, plain
@@ -187,7 +187,7 @@ def _litellm(file: str, text: str, as_of: date, seen: str | None) -> Iterator[Im
     for key, entry in entries.items():
         if not isinstance(entry, dict) or not _is_video(entry):
             continue
-        for row in _litellm_entry(key, entry, seen):
+        for row in _litellm_entry(file, key, entry, seen):
             if row.price is None:
                 yield row
                 continue
@@ -208,7 +208,9 @@ def _is_video(entry: Mapping[str, Any]) -> bool:
     )
 
 
-def _litellm_entry(key: str, entry: Mapping[str, Any], seen: str | None) -> Iterator[ImportRow]:
+def _litellm_entry(
+    file: str, key: str, entry: Mapping[str, Any], seen: str | None
+) -> Iterator[ImportRow]:
     prefix, _, endpoint = key.rpartition("/") if "/" not in key else key.partition("/")
     prefix = prefix or str(entry.get("litellm_provider", ""))
     if "video" not in entry.get("supported_output_modalities", ["video"]):
@@ -231,7 +233,7 @@ def _litellm_entry(key: str, entry: Mapping[str, Any], seen: str | None) -> Iter
     tier = "high-res" if endpoint.endswith("-high-res") else ""
     source = {
         "publisher": "BerriAI/litellm",
-        "document": "model_prices_and_context_window.json",
+        "document": f"{IMPORTED_FROM}{file}",
         "locator": entry.get("source"),
         "seen": seen,
         "seen_precision": _precision(seen),
@@ -442,7 +444,7 @@ def _offer_row(
         return ImportRow(action="unmapped", key=key, why=f"price {price} is not greater than 0")
     rate = (usd / gpus).quantize(Decimal("1e-9")).normalize()
     name = [provider, gpu, f"{int(gpus)}x", purchase, region.lower().replace(" ", "-")]
-    source = {"publisher": publisher, "document": file, "basis": "quoted",
+    source = {"publisher": publisher, "document": f"{IMPORTED_FROM}{file}", "basis": "quoted",
               "seen_precision": _precision(seen), **({"seen": seen} if seen else {})}  # fmt: skip
     made = {
         "id": "/".join(part for part in name if part), "provider": provider, "gpu": gpu,

@@ -8,16 +8,18 @@ resolution that reaches the wanted one); then `book.preference` decides; then th
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
+from itertools import groupby
 from typing import Any
 
 from costlab.catalog import contracts
-from costlab.catalog.billing import Plan, Step, adapter, bill, plain_number
+from costlab.catalog.billing import Plan, Step, adapter, bill, plain_number, wastes_audio
 from costlab.catalog.book import (
     STALE_AFTER_DAYS,
     Price,
@@ -25,6 +27,7 @@ from costlab.catalog.book import (
     book_state,
     in_force,
     preference,
+    prices,
     prices_of,
     skus,
 )
@@ -200,7 +203,17 @@ def quote(
     wanted = model(name)
     try:
         return _quote(
-            wanted, request, as_of, provider, region, tier, backdate, fx, stale_after_days, known
+            wanted,
+            request,
+            as_of,
+            provider,
+            region,
+            tier,
+            backdate,
+            fx,
+            stale_after_days,
+            known,
+            book_state(),
         )
     except NotOnSale as error:
         if instead := _instead(wanted, request, as_of, known):
@@ -219,12 +232,13 @@ def _quote(
     fx: Mapping[str, Decimal] | None,
     stale_after_days: int,
     known: Sequence[Override],
+    state: str,
 ) -> Quote:
     if wanted.kind == "self_hosted":
         raise CannotServe(f"{wanted.id} runs on your own GPUs: predict its seconds instead")
     candidates = [
         sku
-        for sku in _on_sale(wanted.id, as_of, backdate, book_state())
+        for sku in _on_sale(wanted.id, as_of, backdate, state)
         if provider in (None, sku.head.provider)
     ]
     if not candidates:
@@ -232,7 +246,7 @@ def _quote(
     plans, reasons = _plans(candidates, wanted, request, region, tier)
     if not plans:
         raise CannotServe(f"{wanted.id} cannot serve this: {'; '.join(dict.fromkeys(reasons))}")
-    ordered = sorted(plans, key=lambda plan: _order(plan, as_of))
+    ordered = sorted(plans, key=lambda plan: _order_of(plan, as_of))
     totals = [(plan, *_priced(plan, as_of, known, fx)) for plan in ordered]
     best, lines, used = totals[0]
     stale_why = _stale_why(best.sku, as_of, stale_after_days)
@@ -267,7 +281,7 @@ def rank(
     stale_after_days: int = STALE_AFTER_DAYS,
 ) -> Ranking:
     """Return a quote from every API model that can serve ``request``, cheapest first."""
-    known = contracts.overrides()
+    known, state = contracts.overrides(), book_state()
     served, refused = [], []
     for entry in models():
         if entry.kind != "api":
@@ -275,7 +289,17 @@ def rank(
         try:
             served.append(
                 _quote(
-                    entry, request, as_of, None, region, "", False, None, stale_after_days, known
+                    entry,
+                    request,
+                    as_of,
+                    None,
+                    region,
+                    "",
+                    False,
+                    None,
+                    stale_after_days,
+                    known,
+                    state,
                 )
             )
         except (CannotServe, NotOnSale) as error:
@@ -291,40 +315,122 @@ def quote_many(
 ) -> list[int | None]:
     """Return micro-dollars for many questions at once, None where one cannot be served.
 
-    Each distinct question is answered once by `quote`, so both ways agree exactly; a log repeats
-    few of them. The three sequences have one entry per question.
+    The three sequences have one entry per question. Days become epochs in which no price changes,
+    what a seller would accept is worked out once per kind of question, and a length is billed once
+    per SKU; rules, order and rounding are those of `quote`, so both agree exactly.
     """
-    known = contracts.overrides()
-    epochs = _epochs(days)
-    answers: dict[tuple[str, ClipRequest, date], int | None] = {}
-    out = []
+    pricer = _Many(contracts.overrides())
+    epochs = _epochs(days, pricer.known)
+    answers: dict[tuple[str, date, ClipRequest], int | None] = {}
+    out: list[int | None] = []
     for name, request, day in zip(names, requests, days, strict=True):
-        key = (name, request, epochs[day])
-        if key not in answers:
-            try:
-                answers[key] = quote(name, request, as_of=day, overrides=known).micro_usd
-            except (CannotServe, NotOnSale):
-                answers[key] = None
-        out.append(answers[key])
+        key = (name, epochs[day], request)
+        try:
+            out.append(answers[key])
+        except KeyError:
+            answers[key] = pricer.micro_usd(*key)
+            out.append(answers[key])
     return out
 
 
-def _epochs(days: Sequence[date]) -> dict[date, date]:
-    """Map each day to the first day of ours since which no price opened or closed."""
-    from bisect import bisect_right
+_Shape = tuple[str, date, str, str, bool, str, int | None]
 
-    changes = set()
-    for entry in models():
-        for row in prices_of(entry.id):
-            changes |= {row.opens, row.retired_on}
-            if row.valid_to:
-                changes.add(date.fromordinal(row.valid_to.toordinal() + 1))
-    for override in contracts.overrides():
-        changes.add(override.valid_from)
-        if override.valid_to:
-            changes.add(date.fromordinal(override.valid_to.toordinal() + 1))
-    edges = sorted(day for day in changes if day)
-    return {day: ([date.min, *edges])[bisect_right(edges, day)] for day in set(days)}
+
+class _Many:
+    """The memory of one `quote_many`: what was already worked out."""
+
+    def __init__(self, known: Sequence[Override]) -> None:
+        self.known = tuple(known)
+        self.state = book_state()
+        self.models: dict[str, Model] = {}
+        self.accepted: dict[_Shape, list[list[tuple[Sku, str]]]] = {}
+        self.lengths: dict[tuple[Any, ...], tuple[Decimal, Decimal] | None] = {}
+        self.bills: dict[tuple[Any, ...], int | None] = {}
+
+    def micro_usd(self, name: str, epoch: date, request: ClipRequest) -> int | None:
+        """Return the bill of the SKU that `quote` would choose."""
+        if name not in self.models:
+            self.models[name] = model(name)
+        wanted = self.models[name]
+        for equals in self.in_order(wanted, epoch, request):
+            served = []
+            for sku, resolution in equals:
+                length = self.length(sku, wanted, request, resolution)
+                if length is not None:
+                    served.append((length[1], sku.head.usd_per_unit, sku.id, sku))
+            for *_, sku in sorted(served, key=lambda item: item[:3]):
+                micro = self.bill(sku, wanted, epoch, request)
+                if micro is not None:
+                    return micro
+        return None
+
+    def in_order(
+        self, wanted: Model, epoch: date, request: ClipRequest
+    ) -> list[list[tuple[Sku, str]]]:
+        """Return the SKUs that would take such a request, equals together, preferred first."""
+        shape = (wanted.id, epoch, request.mode, request.resolution, request.audio,
+                 request.aspect, request.fps)  # fmt: skip
+        if shape not in self.accepted:
+            found = []
+            for sku in _on_sale(wanted.id, epoch, False, self.state):
+                row, seller = sku.head, adapter(sku.head.provider)
+                if row.tier or (row.region and row.region != seller.home_region):
+                    continue
+                with suppress(CannotServe):
+                    seller.check_mode(row, wanted, request)
+                    audio = seller.made_audio(row, wanted, request)
+                    resolution = seller.made_resolution(row, wanted, request)
+                    order = _order(row, resolution, wastes_audio(audio, request), epoch)
+                    found.append((order, sku, resolution))
+            found.sort(key=lambda item: item[0])
+            self.accepted[shape] = [
+                [(sku, resolution) for _, sku, resolution in equals]
+                for _, equals in groupby(found, key=lambda item: item[0])
+            ]
+        return self.accepted[shape]
+
+    def length(
+        self, sku: Sku, wanted: Model, request: ClipRequest, resolution: str
+    ) -> tuple[Decimal, Decimal] | None:
+        """Return the seconds made and billed; None where the SKU makes no such length."""
+        key = (id(sku), request.seconds, resolution, request.mode, request.fps,
+               request.input_video_s)  # fmt: skip
+        if key not in self.lengths:
+            seller, row = adapter(sku.head.provider), sku.head
+            try:
+                made = seller.made_seconds(row, wanted, request, resolution)
+                self.lengths[key] = made, seller.billed_seconds(row, wanted, request, made)[0]
+            except CannotServe:
+                self.lengths[key] = None
+        return self.lengths[key]
+
+    def bill(self, sku: Sku, wanted: Model, epoch: date, request: ClipRequest) -> int | None:
+        """Return the total of the plan's lines; None where its units cannot be counted."""
+        key = (id(sku), request.seconds, request.resolution, request.mode, request.aspect,
+               request.fps, request.input_video_s, request.variants,
+               epoch if self.known else None)  # fmt: skip
+        if key not in self.bills:
+            try:
+                plan = adapter(sku.head.provider).plan(sku, wanted, request)
+                self.bills[key] = _sum(_priced(plan, epoch, self.known, None)[0])
+            except CannotServe:
+                self.bills[key] = None
+        return self.bills[key]
+
+
+def _epochs(days: Sequence[date], known: Sequence[Override]) -> dict[date, date]:
+    """Map each day to the last day until it on which a price, override or sighting changed."""
+    changes: set[date | None] = set()
+    for row in prices():
+        changes |= {row.opens, row.seen_on, row.retired_on, _day_after(row.valid_to)}
+    for override in known:
+        changes |= {override.valid_from, _day_after(override.valid_to)}
+    edges = [date.min, *sorted(day for day in changes if day)]
+    return {day: edges[bisect_right(edges, day) - 1] for day in set(days)}
+
+
+def _day_after(day: date | None) -> date | None:
+    return day and date.fromordinal(day.toordinal() + 1)
 
 
 @lru_cache(maxsize=4096)
@@ -352,17 +458,16 @@ def _plans(
     return plans, reasons
 
 
-def _order(plan: Plan, as_of: date) -> tuple[Any, ...]:
+def _order(row: Price, resolution: str, wasteful: bool, as_of: date) -> tuple[Any, ...]:
+    seen_later = (row.seen_on or date.min) > as_of
+    return (wasteful, RESOLUTIONS[resolution], seen_later, *preference(row))
+
+
+def _order_of(plan: Plan, as_of: date) -> tuple[Any, ...]:
     row = plan.sku.head
-    return (
-        plan.wastes_audio,
-        RESOLUTIONS[plan.resolution],
-        (row.seen_on or date.min) > as_of,
-        *preference(row),
-        plan.billed_seconds,
-        row.usd_per_unit,
-        row.sku,
-    )
+    wasteful = wastes_audio(plan.audio, plan.request)
+    first = _order(row, plan.resolution, wasteful, as_of)
+    return (*first, plan.billed_seconds, row.usd_per_unit, row.sku)
 
 
 def _priced(
@@ -449,11 +554,12 @@ def _instead(wanted: Model, request: ClipRequest, as_of: date, known: Sequence[O
     """Name the successor that a source gives; else the cheapest of the family that is on sale and,
     among sellers that are not resellers, the nearest in price to the last rate."""
     options: dict[str, Quote] = {}
+    state = book_state()
     for entry in models():
         if entry.kind == "api" and entry.id != wanted.id:
             with suppress(CannotServe, NotOnSale):
                 options[entry.id] = _quote(
-                    entry, request, as_of, None, "", "", False, None, STALE_AFTER_DAYS, known
+                    entry, request, as_of, None, "", "", False, None, STALE_AFTER_DAYS, known, state
                 )
     chosen = [wanted.successor] if wanted.successor in options else []
     family = [name for name in options if model(name).family == wanted.family]
