@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 from bisect import bisect_right
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -255,6 +255,8 @@ def mgc(
     if p_wait > _LIGHT:
         p_wait += (p_wait - constant.p_wait) * (spread - 1) / (spread + 1)
     p_wait = min(1.0, p_wait)
+    if p_wait == 0:
+        return replace(_NO_WAIT, utilisation=load)
 
     fast_s = heavy * load * service_s / (servers * (1 - load))
     behind_s = mean_s / p_wait - first_s

@@ -1,0 +1,387 @@
+"""The compiled simulation against theory, its own laws, and the formulas."""
+
+import json
+import math
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from costlab.capacity import (
+    Demand,
+    Outcome,
+    Pool,
+    Workload,
+    day,
+    impatient,
+    mdc,
+    mgc,
+    mmc,
+    observe,
+    simulate_pools,
+    wait_report,
+)
+from costlab.core import BadData, InvalidArgument, UnknownName
+
+CLIP = Workload(name="clip", service_s={"gpu": 1.0})
+
+
+def played(
+    workload: Workload, per_s: float, requests: float, pool: Pool, *more: Pool, seed: int = 7
+) -> Outcome:
+    """One workload at a steady rate on its pools."""
+    demand = Demand.drawn([(workload, per_s * 3600)], requests / per_s / 3600, seed)
+    return simulate_pools([pool, *more], demand, seed)
+
+
+def settled_mean(outcome: Outcome) -> float:
+    """The mean wait, the first tenth of the run left out."""
+    waits = outcome.wait_s
+    return float(np.nanmean(waits[len(waits) // 10 :]))
+
+
+@pytest.mark.parametrize(
+    ("scv", "servers", "load", "exact"),
+    [
+        (0.0, 8, 0.8, mdc(6.4, 1.0, 8)),
+        (0.0, 1, 0.7, mdc(0.7, 1.0, 1)),
+        (1.0, 3, 0.7, mmc(2.1, 1.0, 3)),
+        (1.0, 20, 0.85, mmc(17.0, 1.0, 20)),
+    ],
+)
+def test_first_come_first_served_waits_within_one_percent_of_exact_theory(
+    scv: float, servers: int, load: float, exact: object
+) -> None:
+    workload = Workload(name="clip", service_s={"gpu": 1.0}, scv=scv)
+    outcome = played(workload, load * servers, 6e6, Pool(name="gpu", servers=servers), seed=3)
+    waits = outcome.wait_s[600_000:]
+    assert waits.mean() == pytest.approx(exact.mean_wait_s, rel=0.01)  # type: ignore[attr-defined]
+    assert (waits > 0).mean() == pytest.approx(exact.p_wait, rel=0.01)  # type: ignore[attr-defined]
+    p95 = float(np.quantile(waits, 0.95))
+    assert p95 == pytest.approx(exact.p95_wait_s, rel=0.01)  # type: ignore[attr-defined]
+
+
+def test_a_mixture_of_clips_waits_as_its_formula_says() -> None:
+    kinds = [("short", 60.0, 0.6), ("middle", 300.0, 0.3), ("long", 700.0, 0.1)]
+    rate_per_h = 0.9 * 8 / 196 * 3600
+    demand = Demand.drawn(
+        [(Workload(name=n, service_s={"gpu": s}), rate_per_h * share) for n, s, share in kinds],
+        2e6 / rate_per_h,
+        5,
+    )
+    outcome = simulate_pools([Pool(name="gpu", servers=8)], demand)
+    formula = mgc(rate_per_h / 3600, [60, 300, 700], [0.6, 0.3, 0.1], 8)
+    assert settled_mean(outcome) == pytest.approx(formula.mean_wait_s, rel=0.04)
+    assert [outcome.of(name).mean() for name, _, _ in kinds] == pytest.approx(
+        [0.6, 0.3, 0.1], abs=2e-3
+    )
+
+
+def test_people_leave_as_often_as_erlang_a_says() -> None:
+    hasty = Workload(name="clip", service_s={"gpu": 1.0}, scv=1.0, patience_s=2.0)
+    outcome = played(hasty, 11.0, 2e6, Pool(name="gpu", servers=10))
+    formula = impatient(11.0, 1.0, 10, 2.0)
+    left = outcome.pool < 0
+    spent = np.where(left, outcome.ended_s - outcome.demand.arrival_s, outcome.wait_s)
+    assert left.mean() == pytest.approx(formula.p_leave, rel=0.01)
+    assert spent.mean() == pytest.approx(formula.mean_wait_s, rel=0.01)
+    assert np.isnan(outcome.wait_s[left]).all()
+    assert np.isnan(outcome.start_to_finish_s[left]).all()
+
+
+def test_waiting_by_the_hour_follows_the_day_formula() -> None:
+    shape = [120.0] * 8 + [270.0] * 8 + [180.0] * 8
+    workload = Workload(name="clip", service_s={"gpu": 100.0})
+    outcome = simulate_pools(
+        [Pool(name="gpu", servers=8)], Demand.drawn([(workload, shape)], 24 * 2000, 2)
+    )
+    hour = (outcome.demand.arrival_s // 3600).astype(int) % 24
+    formula = day(shape, 100.0, 8, 0.0)
+    for h in (5, 11, 15, 22):
+        assert outcome.wait_s[hour == h].mean() == pytest.approx(
+            formula[h].mean_wait_s, rel=0.1, abs=1.0
+        )
+    counts = np.bincount(hour, minlength=24) / 2000
+    assert counts == pytest.approx(np.array(shape), rel=0.02)
+
+
+def test_the_queue_is_as_long_as_littles_law_says() -> None:
+    outcome = played(CLIP, 7.0, 3e5, Pool(name="gpu", servers=8))
+    arrived, begun = outcome.demand.arrival_s, np.sort(outcome.begun_s)
+    moments = np.concatenate([arrived, begun])
+    change = np.concatenate([np.ones(len(arrived)), -np.ones(len(begun))])
+    by_time = np.argsort(moments, kind="stable")
+    queue = np.cumsum(change[by_time])[:-1]
+    area = (queue * np.diff(moments[by_time])).sum()
+    assert area == pytest.approx(outcome.wait_s.sum(), rel=1e-9)
+
+
+def test_work_is_conserved_and_no_server_idles_while_clips_wait() -> None:
+    outcome = played(CLIP, 7.5, 2e5, Pool(name="gpu", servers=8))
+    assert outcome.busy_s.sum() == pytest.approx(outcome.demand.work.sum(), rel=1e-9)
+    assert (outcome.wait_s >= 0).all()
+    waited = outcome.wait_s > 1e-9
+    done = np.sort(outcome.ended_s)
+    nearest = done[np.searchsorted(done, outcome.begun_s[waited] - 1e-9)]
+    assert nearest == pytest.approx(outcome.begun_s[waited], abs=1e-9)
+
+
+def test_the_same_seed_gives_the_same_result_and_another_does_not() -> None:
+    pool = Pool(name="gpu", servers=8, interruptions_per_h=50.0)
+    first, again = played(CLIP, 6.0, 1e4, pool, seed=4), played(CLIP, 6.0, 1e4, pool, seed=4)
+    other = played(CLIP, 6.0, 1e4, pool, seed=5)
+    assert (first.ended_s == again.ended_s).all()
+    assert len(other.ended_s) != len(first.ended_s) or (other.ended_s != first.ended_s).any()
+
+
+def test_more_servers_never_lengthen_a_wait_on_the_same_requests() -> None:
+    demand = Demand.drawn([(CLIP, 7.0 * 3600)], 5.0, 1)
+    few = simulate_pools([Pool(name="gpu", servers=8)], demand)
+    many = simulate_pools([Pool(name="gpu", servers=9)], demand)
+    assert (many.wait_s <= few.wait_s + 1e-6).all()
+
+
+def mixed(priority: int, *, preemptive: bool) -> Outcome:
+    urgent = Workload(name="urgent", service_s={"gpu": 1.0}, steps=10)
+    batch = Workload(name="batch", service_s={"gpu": 4.0}, priority=priority, steps=20)
+    demand = Demand.drawn([(urgent, 3 * 3600), (batch, 0.6 * 3600)], 20, 3)
+    return simulate_pools([Pool(name="gpu", servers=6, preemptive=preemptive)], demand)
+
+
+def test_priority_never_hurts_the_urgent_class_and_costs_no_work() -> None:
+    waits, finishes = [], []
+    for outcome in (
+        mixed(0, preemptive=False),
+        mixed(1, preemptive=False),
+        mixed(1, preemptive=True),
+    ):
+        work = np.where(outcome.of("urgent"), 1.0, 4.0).sum()
+        assert outcome.busy_s.sum() == pytest.approx(work, rel=1e-9)
+        waits.append(outcome.wait_s[outcome.of("urgent")].mean())
+        finishes.append(outcome.start_to_finish_s[outcome.of("batch")].mean())
+    assert waits[2] < waits[1] < waits[0]
+    assert finishes[2] > finishes[1] > finishes[0]
+
+
+def test_priorities_share_the_wait_as_cobham_says() -> None:
+    urgent = Workload(name="urgent", service_s={"gpu": 1.0}, scv=1.0)
+    batch = Workload(name="batch", service_s={"gpu": 1.0}, scv=1.0, priority=5)
+    demand = Demand.drawn([(urgent, 1.5 * 3600), (batch, 0.9 * 3600)], 300, 8)
+    outcome = simulate_pools([Pool(name="gpu", servers=3)], demand)
+    free_s = mmc(2.4, 1.0, 3).p_wait / 3
+    expected = {"urgent": free_s / 0.5, "batch": free_s / 0.5 / 0.2}
+    for name, mean_s in expected.items():
+        assert outcome.wait_s[outcome.of(name)].mean() == pytest.approx(mean_s, rel=0.02)
+
+
+def test_a_preempted_clip_makes_room_at_the_end_of_its_step() -> None:
+    urgent = Workload(name="urgent", service_s={"gpu": 5.0})
+    batch = Workload(name="batch", service_s={"gpu": 100.0}, priority=1, steps=10)
+    demand = Demand.of([urgent, batch], np.array([0.0, 33.0]), np.array([1, 0]), seed=1)
+    pool = Pool(name="gpu", servers=1, preemptive=True, resume_s=2.0)
+    outcome = simulate_pools([pool], demand)
+    assert outcome.begun_s.tolist() == [0.0, 40.0]
+    assert outcome.ended_s.tolist() == pytest.approx([107.0, 45.0])
+    assert outcome.preemptions.tolist() == [1]
+
+
+@pytest.mark.parametrize("checkpoint", [False, True])
+def test_spot_interruptions_cost_the_busy_seconds_that_theory_expects(checkpoint: bool) -> None:
+    service_s, per_s = 1800.0, 0.2 / 3600
+    clip = Workload(name="clip", service_s={"spot": service_s}, steps=40)
+    pool = Pool(name="spot", servers=60, interruptions_per_h=0.2, checkpoint=checkpoint)
+    outcome = played(clip, 10 / 3600, 60_000, pool)
+    busy_s = outcome.busy_s.sum() / len(outcome.demand.work)
+    if checkpoint:
+        expected = service_s * (1 + per_s * service_s / 40 / 2)
+    else:
+        expected = math.expm1(per_s * service_s) / per_s
+    assert busy_s == pytest.approx(expected, rel=0.005)
+    assert busy_s - service_s == pytest.approx(outcome.lost_s.sum() / 60_000, rel=0.02)
+
+
+def test_a_clip_on_two_spot_servers_is_interrupted_twice_as_often() -> None:
+    per_s, service_s = 0.2 / 3600, 1800.0
+    clip = Workload(name="clip", service_s={"spot": service_s}, servers_per_clip={"spot": 2})
+    pool = Pool(name="spot", servers=100, interruptions_per_h=0.2)
+    outcome = played(clip, 10 / 3600, 40_000, pool)
+    busy_s = outcome.busy_s.sum() / len(outcome.demand.work) / 2
+    assert busy_s == pytest.approx(math.expm1(2 * per_s * service_s) / (2 * per_s), rel=0.01)
+
+
+def test_one_clip_on_a_sleeping_pool_pays_for_boot_work_and_idle_time() -> None:
+    clip = Workload(name="clip", service_s={"gpu": 50.0})
+    demand = Demand.of([clip, clip], np.array([10.0, 300.0]), np.array([0, 0]), seed=1)
+    pool = Pool(name="gpu", servers=4, min_servers=0, cold_start_s=(120.0,), idle_timeout_s=60.0)
+    outcome = simulate_pools([pool], demand)
+    assert outcome.wait_s.tolist() == [120.0, 120.0]
+    assert outcome.boots.tolist() == [2]
+    assert outcome.paid_s.sum() == pytest.approx(120 + 50 + 60 + 120 + 50)
+    unbilled = simulate_pools([Pool(**_as_dict(pool) | {"cold_start_billed": False})], demand)
+    assert unbilled.paid_s.sum() == pytest.approx(50 + 60 + 50)
+    kept = simulate_pools([Pool(**_as_dict(pool) | {"idle_timeout_s": math.inf})], demand)
+    assert kept.wait_s.tolist() == [120.0, 0.0]
+
+
+def _as_dict(pool: Pool) -> dict[str, object]:
+    return {name: getattr(pool, name) for name in Pool.__dataclass_fields__}
+
+
+def test_an_elastic_pool_pays_less_and_waits_longer_than_a_full_one() -> None:
+    clip = Workload(name="clip", service_s={"gpu": 100.0})
+    demand = Demand.drawn([(clip, [20, 20, 200, 400, 100, 20])], 240, 1)
+    full = simulate_pools([Pool(name="gpu", servers=30)], demand)
+    elastic = simulate_pools(
+        [Pool(name="gpu", servers=30, min_servers=2, cold_start_s=(90, 200), idle_timeout_s=300)],
+        demand,
+    )
+    assert elastic.paid_s.sum() < 0.7 * full.paid_s.sum()
+    assert elastic.wait_s.mean() > full.wait_s.mean()
+    assert elastic.busy_s.sum() == pytest.approx(full.busy_s.sum(), rel=1e-9)
+    assert (elastic.busy_s <= elastic.paid_s + 1e-6).all()
+    assert full.paid_s.sum() == pytest.approx(30 * full.ended_s.max(), rel=1e-9)
+
+
+def test_overflow_goes_to_the_api_which_takes_only_so_many_at_once() -> None:
+    clip = Workload(
+        name="clip", service_s={"gpu": 100.0, "api": 60.0}, overflow_to="api", overflow_queue=3
+    )
+    gpu, api = Pool(name="gpu", servers=5), Pool(name="api", servers=2)
+    outcome = played(clip, 0.06, 50_000, gpu, api)
+    sent = outcome.pool == 1
+    assert 0.1 < sent.mean() < 0.3
+    assert outcome.wait_s[~sent].max() <= 100.0
+    starts, ends = np.sort(outcome.begun_s[sent]), np.sort(outcome.ended_s[sent])
+    at_once = np.arange(1, len(starts) + 1) - np.searchsorted(ends, starts, side="right")
+    assert at_once.max() == 2
+
+
+def test_a_full_loss_system_blocks_as_often_as_erlang_b_says() -> None:
+    clip = Workload(
+        name="clip", service_s={"gpu": 1.0, "api": 1e-6}, overflow_to="api", overflow_queue=0
+    )
+    outcome = played(clip, 8.0, 1e6, Pool(name="gpu", servers=10), Pool(name="api", servers=50))
+    blocked = 1.0
+    for busy in range(1, 11):
+        blocked = 8 * blocked / (busy + 8 * blocked)
+    assert (outcome.pool == 1).mean() == pytest.approx(blocked, rel=0.01)
+
+
+def test_the_best_free_pool_is_taken_first() -> None:
+    clip = Workload(name="clip", service_s={"fast": 10.0, "slow": 30.0})
+    demand = Demand.of([clip] * 3, np.array([0.0, 1.0, 2.0]), np.array([0, 1, 2]), seed=1)
+    outcome = simulate_pools([Pool(name="slow", servers=1), Pool(name="fast", servers=1)], demand)
+    assert outcome.pool.tolist() == [1, 0, 1]
+    assert outcome.begun_s.tolist() == [0.0, 1.0, 10.0]
+
+
+def test_a_wide_clip_holds_all_its_servers_and_is_not_overtaken() -> None:
+    wide = Workload(name="wide", service_s={"gpu": 10.0}, servers_per_clip={"gpu": 4})
+    narrow = Workload(name="narrow", service_s={"gpu": 3.0})
+    demand = Demand.of([wide, narrow], np.array([0.0, 1.0, 2.0]), np.array([1, 0, 1]), seed=1)
+    outcome = simulate_pools([Pool(name="gpu", servers=4)], demand)
+    assert outcome.begun_s.tolist() == [0.0, 3.0, 13.0]
+    assert outcome.busy_s.sum() == pytest.approx(3 + 40 + 3)
+
+
+def test_everything_at_once_still_finishes_every_request() -> None:
+    pools = [
+        Pool(
+            name="gpu", servers=8, min_servers=2, cold_start_s=(60.0, 90.0), idle_timeout_s=100,
+            interruptions_per_h=2.0, checkpoint=True, resume_s=10, preemptive=True,
+        ),
+        Pool(name="api", servers=2),
+    ]  # fmt: skip
+    urgent = Workload(
+        name="urgent", service_s={"gpu": 100.0, "api": 60.0}, servers_per_clip={"gpu": 2},
+        overflow_to="api", overflow_queue=3, patience_s=500, steps=10,
+    )  # fmt: skip
+    batch = Workload(name="batch", service_s={"gpu": 300.0}, priority=2, steps=30)
+    outcome = simulate_pools(pools, Demand.drawn([(urgent, 50), (batch, 30)], 500, 1))
+    stayed = outcome.pool >= 0
+    assert (outcome.ended_s[stayed] > outcome.begun_s[stayed]).all()
+    assert (outcome.busy_s <= outcome.paid_s + 1e-6).all()
+    assert min(outcome.interruptions[0], outcome.preemptions[0], outcome.boots[0]) > 100
+    served = (stayed & (outcome.pool == 0)) * np.where(outcome.of("urgent"), 200.0, 300.0)
+    stops = outcome.interruptions[0] + outcome.preemptions[0]
+    extra = outcome.busy_s[0].sum() - served.sum()
+    assert outcome.lost_s[0] <= extra <= outcome.lost_s[0] + stops * 2 * 10.0 + 1e-6
+
+
+def test_the_report_puts_formula_and_simulation_side_by_side() -> None:
+    report = wait_report(252.0, 100.0, 8, 0.0, 1)
+    names = ["utilisation", "p_wait", "mean_wait_s", "p95_wait_s"]
+    assert list(report["formula"]) == names
+    assert list(report["simulation"])[:4] == names
+    for name in names:
+        assert report["simulation"][name] == pytest.approx(report["formula"][name], rel=0.02)
+        interval = report["simulation"]["intervals"][name]
+        assert interval["low"] <= report["simulation"][name] <= interval["high"]
+    assert json.loads(json.dumps(report)) == report
+    assert wait_report(252.0, 100.0, 8, 0.0, 1) == report
+
+
+def test_the_report_refuses_an_unstable_system_with_the_servers_that_would_do() -> None:
+    with pytest.raises(InvalidArgument, match="9 would keep up"):
+        wait_report(300.0, 100.0, 8, 0.0, 1)
+    with pytest.raises(InvalidArgument, match="rate_per_h"):
+        wait_report(0.0, 100.0, 8, 0.0, 1)
+
+
+def test_intervals_hold_the_truth_about_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(1)
+    inside = 0
+    for _ in range(400):
+        interval = observe([float(x) for x in rng.normal(10, 1, 20)]).interval
+        inside += interval.low <= 10 <= interval.high
+    assert 0.86 < inside / 400 < 0.94
+
+
+def test_every_problem_of_a_scenario_is_listed_at_once() -> None:
+    bad = Workload(
+        name="clip", service_s={"gpu": -1.0, "moon": 1.0}, steps=0, servers_per_clip={"gpu": 9}
+    )
+    demand = Demand(
+        workloads=(bad,), arrival_s=np.zeros(1), kind=np.zeros(1, np.uint16), work=np.ones(1)
+    )
+    with pytest.raises(BadData) as error:
+        simulate_pools([Pool(name="gpu", servers=4, min_servers=5)], demand)
+    text = str(error.value)
+    for part in ("min_servers", "service_s on 'gpu'", "steps", "holds 9 servers", "no pool 'moon'"):
+        assert part in text
+
+
+def test_a_log_that_goes_back_in_time_is_refused() -> None:
+    for arrivals, kinds in (([1.0, 0.5], [0, 0]), ([-1.0], [0]), ([0.0], [1]), ([0.0], [0, 0])):
+        with pytest.raises(InvalidArgument):
+            Demand.of([CLIP], np.array(arrivals), np.array(kinds), seed=1)
+    with pytest.raises(InvalidArgument):
+        Demand.drawn([(CLIP, -1.0)], 1.0, 1)
+    with pytest.raises(UnknownName):
+        played(CLIP, 1.0, 10, Pool(name="gpu", servers=2)).of("clop")
+
+
+def test_no_requests_at_all_is_a_quiet_run() -> None:
+    demand = Demand.of([CLIP], np.empty(0), np.empty(0, int), seed=1)
+    assert simulate_pools([Pool(name="gpu", servers=2)], demand).busy_s.sum() == 0
+
+
+def test_formulas_do_not_load_the_compiler() -> None:
+    code = "import sys, costlab.capacity; sys.exit('numba' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_it_runs_where_no_cache_folder_can_be_written() -> None:
+    code = (
+        "import numba, numpy\n"
+        "compile = numba.njit\n"
+        "def unwritable(*args, cache=False, **options):\n"
+        "    if cache: raise RuntimeError('cannot cache function: no locator available')\n"
+        "    return compile(*args, **options)\n"
+        "numba.njit = unwritable\n"
+        "from costlab.capacity import simulate\n"
+        "assert 0 <= simulate._uniform(numpy.ones(1, numpy.uint64)) < 1"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
