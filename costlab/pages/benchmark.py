@@ -59,14 +59,8 @@ def page() -> None:
 
 @st.cache_data(ttl=5, show_spinner="Looking for GPUs …")
 def _devices() -> dict[str, Any]:
-    """Return what ``costlab bench devices`` says; the page itself never touches a driver."""
-    done = subprocess.run(
-        [sys.executable, "-m", "costlab.cli", "bench", "devices", "--json"],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    """Return what ``costlab bench devices`` says."""
+    done = _costlab("bench", "devices", "--json")
     if done.returncode:
         return {"found": [], "reason": done.stderr.strip() or "the driver did not answer"}
     answer: dict[str, Any] = json.loads(done.stdout)
@@ -165,13 +159,70 @@ def _runs() -> None:
             icon=":material/hourglass_empty:",
         )
         return
-    st.dataframe([_row(run) for run in found], hide_index=True, placeholder="–")
+    st.dataframe(
+        [_row(run) for run in found],
+        hide_index=True,
+        placeholder="–",
+        column_config={
+            "Seconds a clip": st.column_config.NumberColumn(format="%.4g"),
+            "Replaces a prediction of": st.column_config.NumberColumn(format="%.4g s"),
+            "Share of printed peak": st.column_config.NumberColumn(
+                format="percent", help="The roofline: time at the card's printed rates over ours."
+            ),
+            "kJ": st.column_config.NumberColumn(format="%.4g"),
+            "GiB": st.column_config.NumberColumn(format="%.3g"),
+        },
+    )
     timed = [run for run in found if run.seconds is not None]
     if not timed:
         return
     chosen = st.selectbox("Look into a run", timed, format_func=_title)
     _stages(chosen)
     _power(chosen.id)
+    if len(timed) > 1:
+        _compare(timed)
+
+
+def _compare(timed: Sequence[MeasuredClip]) -> None:
+    st.subheader("Two runs side by side")
+    left, right = st.columns(2)
+    a = left.selectbox("Run A", timed, index=1, format_func=_title, key="benchmark-a")
+    b = right.selectbox("Run B", timed, index=0, format_func=_title, key="benchmark-b")
+    answer = _moves(a.id, b.id)
+    st.dataframe(
+        [
+            {
+                "Quantity": move["quantity"].replace("_", " "),
+                "A": move["a"],
+                "B": move["b"],
+                "Unit": move["unit"],
+                "Change": move["change"],
+                "Verdict": move["verdict"],
+            }
+            for move in answer["moves"]
+        ],
+        hide_index=True,
+        column_config={"Change": st.column_config.NumberColumn(format="percent")},
+    )
+    if answer["unlike"]:
+        st.caption("Not the same in both: " + "; ".join(answer["unlike"]))
+
+
+@st.cache_data(max_entries=64, show_spinner="Comparing …")
+def _moves(a: str, b: str) -> dict[str, Any]:
+    answer: dict[str, Any] = json.loads(_costlab("bench", "compare", a, b, "--json").stdout)
+    return answer
+
+
+def _costlab(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run a costlab command; the page itself touches neither a driver nor the bench."""
+    return subprocess.run(
+        [sys.executable, "-m", "costlab.cli", *arguments],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
 
 
 def _title(run: MeasuredClip) -> str:
@@ -181,9 +232,10 @@ def _title(run: MeasuredClip) -> str:
 
 def _row(run: MeasuredClip) -> Mapping[str, Any]:
     reason = performance.why_not(run)
-    was = None
-    if not reason:
-        was = performance.replaced(question_of(run)).seconds
+    was = share = None
+    if not reason and run.seconds:
+        said = performance.replaced(question_of(run))
+        was, share = said.seconds, said.floor_s / (run.seconds / run.batch_size)
     return {
         "Started": run.started_at[:16],
         "Model": run.model,
@@ -193,6 +245,7 @@ def _row(run: MeasuredClip) -> Mapping[str, Any]:
         "GPU": run.gpu or "CPU",
         "Seconds a clip": run.seconds,
         "Replaces a prediction of": was,
+        "Share of printed peak": share,
         "kJ": run.energy_j / 1000 if run.energy_j is not None else None,
         "GiB": run.peak_gib,
         "Counts": "yes" if not reason else f"no: {reason}",
