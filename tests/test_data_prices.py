@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 
 import pytest
 
@@ -130,3 +131,11 @@ def test_every_model_has_a_name_modes_and_a_price_or_weights() -> None:
 )  # fmt: skip
 def test_aliases_of_the_article_the_data_and_litellm_resolve(alias: str, model: str) -> None:
     assert catalog.model(alias).id == model
+
+
+def test_the_page_on_prices_counts_the_rows_and_lists_what_was_left_out() -> None:
+    text = (Path(__file__).parents[1] / "docs" / "prices.md").read_text(encoding="utf-8")
+    assert f"{len(PRICES)} price rows and {len(OFFERS)} offers" in text
+    for row in catalog.left_out():
+        assert f"| {row.table} | {row.seller} | " in text
+        assert row.why in text
