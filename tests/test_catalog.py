@@ -229,12 +229,24 @@ def test_billing_steps_round_up_and_serverless_adds_its_tail() -> None:
     assert by_minute.billed_s(Decimal("61")) == 120
     by_second = catalog.offer("runpod-secure/H100-SXM/1x/on_demand")
     assert by_second.billed_s(Decimal("61.2"), Decimal("30")) == 92
-    from dataclasses import replace
 
-    tail = replace(by_second, idle_tail_s=Decimal(5), bills_cold_start=True)
-    assert tail.billed_s(Decimal("10.5"), Decimal("20")) == 36
-    free_start = replace(by_second, bills_cold_start=False)
-    assert free_start.billed_s(Decimal("10.5"), Decimal("20")) == 11
+    worker = by_second.under(catalog.serverless_rule("runpod"))
+    assert worker.billed_s(Decimal("10.5"), Decimal("20")) == 36  # 20 + 10.5 + 5, rounded up
+    free_start = by_second.under(catalog.serverless_rule("fal"))
+    assert free_start.billed_s(Decimal("10.5"), Decimal("20")) == Decimal("10.5")
+    exact = by_second.under(catalog.serverless_rule("runware"))
+    assert exact.billed_s(Decimal("10.50001")) == Decimal("10.501")
+    with pytest.raises(UnknownName, match="serverless rule"):
+        catalog.serverless_rule("aws")
+
+
+def test_owned_hardware_is_an_offer_that_is_listed_when_asked_for() -> None:
+    (mine,) = catalog.offers(TODAY, purchase="owned")
+    assert mine == catalog.offer("owned/H100-SXM/8x", TODAY)
+    assert mine not in catalog.offers(TODAY)
+    assert mine.figure().value == mine.usd_per_gpu_hour
+    dearer = catalog.owned_offer(inputs={"staff_usd_per_gpu_hour": 0.5})
+    assert dearer.figure().value == mine.usd_per_gpu_hour + Decimal("0.5")
 
 
 def test_owned_hardware_follows_its_formula() -> None:

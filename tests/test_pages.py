@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from streamlit.testing.v1 import AppTest
 
-from costlab import present, projection, scenarios
+from costlab import present, projection, runs, scenarios
 from tests.browser import PAGES
+from tests.made_runs import made_run
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -93,3 +94,26 @@ def test_a_contract_entered_on_the_page_changes_the_quote_and_is_audited(own_sto
     clip = ClipRequest(seconds=Decimal(8), audio=True)
     assert catalog.quote("veo-3.1", clip, as_of=date(2026, 11, 22)).usd == Decimal("2.88")
     assert [row.who for row in catalog.audit()] == ["Ann"]
+
+
+def test_a_finished_run_changes_the_overview_and_says_what_it_replaced(own_store: Path) -> None:
+    before = overview("social-app").metric[0].value
+    runs.write(made_run(200.0), own_store / "runs")
+    app = overview("social-app")
+    assert app.metric[0].value != before
+    told = [text.value for text in app.markdown if "before the run" in text.value]
+    assert any("200 s" in text and "draft previews" in text for text in told)
+
+
+def test_the_benchmark_page_shows_a_run_and_the_prediction_it_replaced(own_store: Path) -> None:
+    runs.write(made_run(200.0), own_store / "runs")
+    runs.write(made_run(210.0, started_at="2026-11-21T10:00:00Z"), own_store / "runs")
+    app = AppTest.from_string(
+        "from costlab.pages import benchmark\nbenchmark.page()", default_timeout=120
+    )
+    app.run()
+    assert not app.exception
+    assert not app.error
+    table = app.dataframe[0].value
+    assert list(table["Counts"]) == ["yes", "yes"]
+    assert (table["Replaces a prediction of"] > 210).all()
