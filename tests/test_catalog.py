@@ -249,6 +249,23 @@ def test_owned_hardware_is_an_offer_that_is_listed_when_asked_for() -> None:
     assert dearer.figure().value == mine.usd_per_gpu_hour + Decimal("0.5")
 
 
+def test_a_reserved_offer_is_the_on_demand_rate_less_the_discount() -> None:
+    aws = catalog.offer("aws/H100-SXM/8x/on_demand/us-east-1")
+    (year,) = [row for row in catalog.commitments("aws") if row.term == "1y-no-upfront"]
+    reserved = catalog.reserve(aws, year)
+    assert reserved.usd_per_gpu_hour == Decimal("4.6784")  # 6.88 × 0.68
+    assert reserved.purchase == "reserved"
+    coreweave = catalog.offer("coreweave/H100-SXM/8x/on_demand/north-america")
+    (most,) = catalog.commitments("coreweave")
+    with pytest.raises(InvalidArgument, match="up to 60"):
+        catalog.reserve(coreweave, most)
+    entered = catalog.reserve(coreweave, most, Decimal("0.4"))
+    assert entered.usd_per_gpu_hour == Decimal("3.693")
+    assert entered.source.basis is Basis.ENTERED
+    with pytest.raises(InvalidArgument, match="only on-demand"):
+        catalog.reserve(reserved, year)
+
+
 def test_owned_hardware_follows_its_formula() -> None:
     # 8760 h · 0.5 = 4380 h; 10 000 · CRF(10 %, 3) = 4021.148; / 4380 = 0.918070
     # 700 W · 1.5 · 0.10 / 1000 = 0.105; hosting 0.20; staff 0.05

@@ -6,7 +6,7 @@ instance price ÷ GPUs = USD per GPU-hour      what runs ──billed_s──▶
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from functools import cache
@@ -21,6 +21,8 @@ PURCHASES: tuple[Purchase, ...] = (
     "on_demand", "spot", "reserved", "community", "serverless", "owned",
 )  # fmt: skip
 HOURS_PER_YEAR = 8760
+OWNED_ID = "owned/H100-SXM/8x"
+"""The offer of owned hardware at its defaults, which describe such a node."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +56,7 @@ class Offer:
     valid_from: date | None = None
     valid_to: date | None = None
     usable: bool = True
+    owned_inputs: Mapping[str, float] = field(default_factory=dict)
     note: str = ""
     source: Source
 
@@ -84,7 +87,9 @@ class Offer:
         return self.seen_on is None or not 0 <= (as_of - self.seen_on).days <= after_days
 
     def figure(self) -> Figure:
-        """Return the price of one GPU-hour as a leaf."""
+        """Return the price of one GPU-hour; for owned hardware with its inputs underneath."""
+        if self.purchase == "owned":
+            return owned_figure(self.gpu, inputs=self.owned_inputs)
         return Figure(
             name=f"one {self.gpu} hour, {self.purchase.replace('_', ' ')}, {self.provider}",
             value=self.usd_per_gpu_hour,
@@ -112,6 +117,39 @@ class Offer:
             return total
         return (total / step).to_integral_value(rounding=ROUND_CEILING) * step
 
+    def under(self, rule: ServerlessRule) -> Offer:
+        """Return the same GPU as a serverless worker that is counted by ``rule``."""
+        return replace(
+            self,
+            purchase="serverless",
+            increment_s=rule.increment_s,
+            bills_cold_start=rule.bills_cold_start,
+            idle_tail_s=rule.idle_tail_s,
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServerlessRule:
+    """How a serverless seller counts a worker's time; None where its source does not say."""
+
+    provider: str
+    bills_cold_start: bool | None = None
+    idle_tail_s: Decimal | None = None
+    increment_s: Decimal | None = None
+    note: str = ""
+    source: Source
+
+
+SERVERLESS = store.Shelf(table="serverless_rules", record=ServerlessRule, pattern="serverless.yaml")
+
+
+def serverless_rule(provider: str) -> ServerlessRule:
+    """Return how ``provider`` counts a serverless worker; raises `UnknownName` without a source."""
+    rules = {row.provider: row for row in store.records(SERVERLESS)}
+    if provider not in rules:
+        raise UnknownName.among("provider with a serverless rule", provider, rules)
+    return rules[provider]
+
 
 OFFERS = store.Shelf(table="offers", record=Offer, pattern="offers/*.yaml")
 
@@ -130,10 +168,15 @@ def offers(
 ) -> tuple[Offer, ...]:
     """Return the offers that hold on ``as_of``, cheapest GPU-hour first.
 
-    Of rows with one id, the latest to open by that day holds; a row seen later is not used.
+    Of rows with one id, the latest to open by that day holds; a row seen later is not used. Owned
+    hardware at its defaults is listed where ``purchase`` asks for it: its price is an assumption.
     """
     if purchase is not None and purchase not in PURCHASES:
         raise UnknownName.among("purchase", purchase, PURCHASES)
+    if purchase == "owned":
+        default = owned_offer()
+        mine = gpu in (None, default.gpu) and provider in (None, default.provider)
+        return (default,) if mine else ()
     newest: dict[str, Offer] = {}
     for row in _all_offers():
         if not (row.usable or include_history) or (row.opens and row.opens > as_of):
@@ -155,11 +198,15 @@ def offers(
 def offer(offer_id: str, as_of: date | None = None) -> Offer:
     """Return the offer of that id: as of a day, or its latest row.
 
-    Raises `UnknownName`, or `CannotServe` where it had no price by that day.
+    ``owned/H100-SXM/8x`` is owned hardware at its defaults. Raises `UnknownName`, or
+    `CannotServe` where it had no price by that day.
     """
-    rows = _by_id(OFFERS.fingerprint() + user_state()).get(offer_id)
+    if offer_id == OWNED_ID:
+        return owned_offer()
+    known = _by_id(OFFERS.fingerprint() + user_state())
+    rows = known.get(offer_id)
     if not rows:
-        raise UnknownName.among("offer", offer_id, _by_id(OFFERS.fingerprint() + user_state()))
+        raise UnknownName.among("offer", offer_id, {OWNED_ID, *known})
     if as_of is None:
         return rows[-1]
     holding = [row for row in offers(as_of, include_history=True) if row.id == offer_id]
@@ -337,6 +384,7 @@ def owned_offer(
         usd_per_hour=usd * gpus_per_instance,
         usd_per_gpu_hour=usd,
         purchase="owned",
+        owned_inputs=dict(inputs or {}),
         note="; ".join(f"{name} = {value:g}" for name, value in chosen.items()),
         source=Source(
             publisher="costlab",
@@ -501,6 +549,55 @@ def pack_bill(pack: Pack, credits_per_day: Decimal, days: int) -> PackBill:
         usd=pack.usd * bought,
         credits_used=used,
         credits_lapsed=pack.credits * bought - used,
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Commitment:
+    """What a provider takes off for committing: a share for a term, or the most it grants."""
+
+    provider: str
+    term: str
+    discount: Decimal
+    up_to: bool = False
+    note: str = ""
+    source: Source
+
+
+COMMITMENTS = store.Shelf(table="commitments", record=Commitment, pattern="commitments.yaml")
+
+
+def commitments(provider: str | None = None) -> tuple[Commitment, ...]:
+    """Return the discounts for committing that a source names."""
+    return tuple(row for row in store.records(COMMITMENTS) if provider in (None, row.provider))
+
+
+def reserve(base: Offer, commitment: Commitment, discount: Decimal | None = None) -> Offer:
+    """Return ``base`` reserved: the on-demand rate less the commitment's discount.
+
+    ``discount`` replaces the printed one, as it must where that is only the most granted
+    (`InvalidArgument` otherwise), or where a contract says more.
+    """
+    if base.purchase != "on_demand":
+        raise InvalidArgument(f"{base.id} is {base.purchase}: only on-demand offers are reserved")
+    if commitment.up_to and discount is None:
+        raise InvalidArgument(
+            f"{commitment.provider} grants up to {commitment.discount:.0%}: enter your discount"
+        )
+    share = commitment.discount if discount is None else discount
+    if not 0 <= share < 1:
+        raise InvalidArgument(f"discount must be in [0, 1), got {share}")
+    keep = 1 - share
+    return replace(
+        base,
+        id=f"{base.id}/{commitment.term}".replace("/on_demand/", "/reserved/"),
+        purchase="reserved",
+        usd_per_hour=base.usd_per_hour * keep,
+        usd_per_gpu_hour=base.usd_per_gpu_hour * keep,
+        note=f"${base.usd_per_gpu_hour} on demand less {share:.0%} ({commitment.term})",
+        source=commitment.source
+        if discount is None
+        else Source(publisher="entered", document=f"instead of {base.id}", basis=Basis.ENTERED),
     )
 
 
