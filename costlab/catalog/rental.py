@@ -56,7 +56,7 @@ class Offer:
     valid_from: date | None = None
     valid_to: date | None = None
     usable: bool = True
-    owned_inputs: Mapping[str, float] = field(default_factory=dict)
+    owned_inputs: Mapping[str, float] = field(default_factory=dict, hash=False)
     note: str = ""
     source: Source
 
