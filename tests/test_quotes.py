@@ -258,8 +258,8 @@ def test_the_derivation_reads_as_on_paper() -> None:
     quote = catalog.quote("veo-3.1", ask("5", audio=True), as_of=TODAY)
     assert [step.text for step in quote.steps] == [
         "5 s, 720p, t2v, with sound",
-        "6 s at 720p (clips of 4,6,8 s on offer)",
-        "6 second × $0.4 = $2.400000",
+        "6 s at 720p (clips of 4, 6, 8 s on offer)",
+        "6 s × $0.40 = $2.40",
     ]
     assert quote.billed_seconds == 6
     assert quote.head.source.locator == "https://ai.google.dev/gemini-api/docs/pricing"

@@ -48,7 +48,7 @@ class Terms:
 
     failed_billed: bool | None = None
     moderated_billed: bool | None = None
-    concurrency: Mapping[str, str] = field(default_factory=dict)
+    concurrency: Mapping[str, str] = field(default_factory=dict, hash=False)
     note: str = ""
     source: Source | None = None
 
@@ -256,7 +256,7 @@ def bill(plan: Plan, rates: Mapping[str, Decimal] | None = None) -> tuple[LineIt
                 quantity * variants,
                 row.unit,
                 rate,
-                formula=f"{plain_number(quantity)} {row.unit}{times} × ${plain_number(rate)}",
+                formula=f"{counted(quantity, row.unit)}{times} × {dollars(rate)}",
                 price_ref=row.ref,
                 sources=(row.source,),
             )
@@ -271,7 +271,7 @@ def bill(plan: Plan, rates: Mapping[str, Decimal] | None = None) -> tuple[LineIt
                 variants,
                 "task",
                 floor,
-                formula=f"{request.variants} task × ${floor} minimum, above the metered amount",
+                formula=f"{request.variants} × {dollars(floor)}, the least a task costs",
                 price_ref=plan.sku.head.ref,
                 sources=(plan.sku.head.source,),
             )
@@ -361,6 +361,33 @@ def plain_number(value: Decimal) -> str:
     return text.rstrip("0").rstrip(".") if "." in text else text
 
 
+COUNTED = {
+    "second": "s", "input_second": "s handed in", "second_of_16_frames": "s", "clip": "clip",
+    "first_second": "first second", "further_second": "further s", "pixel_token": "tokens",
+    "token": "tokens", "image": "image", "credit": "credits",
+}  # fmt: skip
+"""How a derivation names a unit after a number."""
+
+
+def counted(quantity: Decimal, unit: str) -> str:
+    """Return a number of units as written on paper.
+
+    >>> counted(Decimal(6), "second"), counted(Decimal(108000), "pixel_token")
+    ('6 s', '108000 tokens')
+    """
+    return f"{plain_number(quantity)} {COUNTED[unit]}"
+
+
+def dollars(rate: Decimal) -> str:
+    """Return a rate with its cents, and every further digit that it has.
+
+    >>> dollars(Decimal("0.4")), dollars(Decimal("0.0625")), dollars(Decimal(2))
+    ('$0.40', '$0.0625', '$2.00')
+    """
+    whole, _, cents = plain_number(rate).partition(".")
+    return f"${whole}.{cents.ljust(2, '0')}"
+
+
 def _first(response: Mapping[str, Any], paths: Sequence[str]) -> Any:
     for path in paths:
         value: Any = response
@@ -396,9 +423,9 @@ def _made(
 ) -> str:
     text = f"{plain_number(seconds)} s at {resolution}"
     offered = row.durations or model.durations_for(resolution)
-    if seconds != request.seconds:
-        length = plain_number(row.clip_s) if row.clip_s is not None else offered
-        text += f" (clips of {length} s on offer)"
+    length = plain_number(row.clip_s) if row.clip_s is not None else offered
+    if seconds != request.seconds and length:
+        text += f" (clips of {length.replace(',', ', ')} s on offer)"
     if resolution != request.resolution:
         text += f" (no {request.resolution} on offer)"
     if audio and not request.audio:

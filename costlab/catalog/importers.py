@@ -263,7 +263,8 @@ def _litellm_entry(
         except BadData as error:
             yield ImportRow(action="unmapped", key=sku, why="; ".join(error.problems))
             continue
-        yield ImportRow(action="added", key=sku, why="", price=price)
+        shown = sku if unit == "second" else f"{sku} ({unit})"
+        yield ImportRow(action="added", key=shown, why="", price=price)
 
 
 def _litellm_rates(

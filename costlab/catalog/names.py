@@ -38,10 +38,10 @@ class Model:
     audio: Audio = "unknown"
     max_resolution: str = ""
     durations: str = ""
-    durations_at: Mapping[str, str] = field(default_factory=dict)
+    durations_at: Mapping[str, str] = field(default_factory=dict, hash=False)
     fps: tuple[int, ...] = ()
     aspects: tuple[str, ...] = ()
-    frames: Mapping[str, str] = field(default_factory=dict)
+    frames: Mapping[str, str] = field(default_factory=dict, hash=False)
     lora: bool | None = None
     successor: str = ""
     note: str = ""

@@ -19,7 +19,7 @@ from itertools import groupby
 from typing import Any
 
 from costlab.catalog import contracts
-from costlab.catalog.billing import Plan, Step, adapter, bill, plain_number, wastes_audio
+from costlab.catalog.billing import Plan, Step, adapter, bill, dollars, plain_number, wastes_audio
 from costlab.catalog.book import (
     STALE_AFTER_DAYS,
     Price,
@@ -494,7 +494,7 @@ def _line_steps(lines: Sequence[LineItem], used: Sequence[Override]) -> tuple[St
     steps = [
         Step(
             label="priced",
-            text=f"{line.formula} = ${usd(line.micro_usd)}",
+            text=f"{line.formula} = {dollars(usd(line.micro_usd))}",
             source=line.sources[0] if line.sources else None,
         )
         for line in lines
@@ -530,13 +530,13 @@ def _why_not_on_sale(wanted: Model, as_of: date, provider: str | None) -> str:
             f"{wanted.id} has no usable price{seller} in the book; see `left_out` for what was read"
         )
     retired: dict[str, date] = {}
-    for row in rows:
+    for row in sorted(rows, key=preference):
         if row.retired_on and row.retired_on <= as_of:
             retired[row.provider] = max(row.retired_on, retired.get(row.provider, date.min))
     if retired:
         gone = ", ".join(
             f"{adapter(seller_id).name} on {day}"
-            for seller_id, day in sorted(retired.items(), key=lambda item: (item[1], item[0]))
+            for seller_id, day in sorted(retired.items(), key=lambda item: item[1])
         )
         return f"{wanted.id} is not on sale{seller} on {as_of}: retired by {gone}"
     opening = [row for row in rows if row.opens and row.opens > as_of]
@@ -544,7 +544,7 @@ def _why_not_on_sale(wanted: Model, as_of: date, provider: str | None) -> str:
         first = min(opening, key=lambda row: row.opens or as_of)
         return (
             f"{wanted.id} has no price{seller} that was seen by {as_of}: the first is of "
-            f"{first.source.seen or first.opens} (${first.usd_per_unit} per {first.unit}); "
+            f"{first.source.seen or first.opens} ({dollars(first.usd_per_unit)} per {first.unit}); "
             "ask for a later day or allow backdating"
         )
     return f"{wanted.id} is not on sale{seller} on {as_of}: its last price ended before that day"
@@ -571,6 +571,6 @@ def _instead(wanted: Model, request: ClipRequest, as_of: date, known: Sequence[O
         goal = min(rates) * request.seconds * request.variants
         chosen.append(min(direct, key=lambda name: abs(options[name].usd - goal)))
     return ", ".join(
-        f"{name} (${plain_number(options[name].usd)} by {adapter(options[name].provider).name})"
+        f"{name} ({dollars(options[name].usd)} by {adapter(options[name].provider).name})"
         for name in dict.fromkeys(chosen)
     )
