@@ -113,6 +113,8 @@ def test_terms_say_what_failures_cost_only_where_a_source_does() -> None:
     assert catalog.adapter("xai").terms.moderated_billed is True
     assert catalog.adapter("fal").terms.moderated_billed is None
     assert catalog.adapter("openai").terms.failed_billed is None
+    assert catalog.adapter("runway").terms.at_once == (1, 20)
+    assert catalog.adapter("fal").terms.at_once == (2, 40)
     for provider in catalog.providers():
         terms = catalog.adapter(provider).terms
         said = terms.failed_billed, terms.moderated_billed, terms.concurrency or None

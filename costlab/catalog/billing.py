@@ -42,12 +42,15 @@ class Step:
 class Terms:
     """What a seller bills beyond a finished clip, and how much it takes at once.
 
-    ``failed_billed`` and ``moderated_billed`` are None where no source says. ``concurrency`` maps a
-    tier of the seller to its limit in words.
+    ``failed_billed`` and ``moderated_billed`` are None where no source says. ``at_once`` and
+    ``per_minute`` are the clips under way and the requests a minute that its lowest and highest
+    tier allow; ``concurrency`` says it tier by tier.
     """
 
     failed_billed: bool | None = None
     moderated_billed: bool | None = None
+    at_once: tuple[int, int] | None = None
+    per_minute: tuple[int, int] | None = None
     concurrency: Mapping[str, str] = field(default_factory=dict, hash=False)
     note: str = ""
     source: Source | None = None

@@ -15,6 +15,7 @@ class Alibaba(Adapter):
     name = "Alibaba Model Studio"
     home_region = "singapore"
     terms = Terms(
+        per_minute=(300, 300),
         concurrency={"Wan 2.5 to 2.7": "300 requests a minute", "Wan 2.2 S2V": "1 at once"},
         source=Source(
             publisher="Alibaba Cloud",

@@ -24,6 +24,7 @@ class Fal(Adapter):
     terms = Terms(
         failed_billed=False,
         moderated_billed=None,
+        at_once=(2, 40),
         concurrency={"new account": "2 at once", "with purchases": "up to 40 at once"},
         note="5xx is never charged, 422 may be; a cold start is not billed; credits lapse",
         source=Source(

@@ -15,6 +15,8 @@ class Gemini(Adapter):
     name = "Google Gemini API"
     terms = Terms(
         moderated_billed=False,
+        at_once=(10, 10),
+        per_minute=(10, 50),
         concurrency={
             "production": "50 requests a minute, 10 at once per project",
             "preview": "10 requests a minute",

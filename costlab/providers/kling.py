@@ -16,6 +16,7 @@ class Kling(Adapter):
     terms = Terms(
         failed_billed=False,
         moderated_billed=False,
+        at_once=(5, 20),
         concurrency={"trial pack": "5 at once", "standard packs": "20 at once"},
         note="no credits are taken for failed tasks, moderation included; packs expire",
         source=Source(

@@ -16,6 +16,7 @@ class MiniMax(Adapter):
     terms = Terms(
         failed_billed=False,
         moderated_billed=False,
+        per_minute=(5, 5),
         concurrency={"international": "5 requests a minute"},
         source=Source(
             publisher="platform.minimax.io",

@@ -14,6 +14,7 @@ class Runway(Adapter):
     provider = "runway"
     name = "Runway"
     terms = Terms(
+        at_once=(1, 20),
         concurrency={
             "tier 1": "1 at once per model, 50 a day, $100 a month",
             "tier 2": "3 at once, 500 a day, $500 a month (after $50 bought)",

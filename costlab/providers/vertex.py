@@ -14,6 +14,7 @@ class Vertex(Adapter):
     provider = "vertex"
     name = "Google Vertex AI"
     terms = Terms(
+        per_minute=(10, 10),
         concurrency={"preview": "10 requests a minute per project, 4 videos a request"},
         source=Source(
             publisher="Google",
