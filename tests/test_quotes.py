@@ -400,6 +400,20 @@ def test_the_basis_of_a_quote_is_that_of_its_source() -> None:
     assert catalog.quote("wan-2.7", ask("5"), as_of=TODAY).figure().basis is Basis.QUOTED
 
 
+def test_a_price_in_another_currency_shows_its_rate_and_an_entered_rate_is_marked() -> None:
+    plain = catalog.quote("seedance-2.0", ask("5"), as_of=TODAY)
+    assert "46 CNY at 7.0 per USD" in [step.text for step in plain.steps]
+    assert plain.figure().basis is Basis.QUOTED
+    entered = catalog.quote("seedance-2.0", ask("5"), as_of=TODAY, fx={"CNY": Decimal("4.6")})
+    assert "46 CNY at 4.6 per USD" in [step.text for step in entered.steps]
+    assert entered.figure().basis is Basis.ENTERED
+
+
+def test_an_unknown_seller_is_answered_with_near_ones() -> None:
+    with pytest.raises(UnknownName, match="gemini"):
+        catalog.quote("veo-3.1", ask("5"), as_of=TODAY, provider="gemni")
+
+
 def test_an_unknown_tier_or_region_is_not_ignored() -> None:
     with pytest.raises(CannotServe, match="is sold in"):
         catalog.quote("wan-2.7", ask("5"), as_of=TODAY, region="paris", provider="alibaba")

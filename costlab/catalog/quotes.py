@@ -11,7 +11,7 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import Decimal
 from functools import lru_cache
@@ -52,7 +52,7 @@ class Quote:
     """The bill for one request, with everything that made it.
 
     ``micro_usd`` is the sum of the lines, ``list_micro_usd`` what they come to without overrides,
-    ``others`` the other SKUs that could serve, dearest rule last, with their totals.
+    ``others`` the other SKUs that could serve, in order of preference, with their totals.
     """
 
     model: str
@@ -104,17 +104,18 @@ class Quote:
 
     def figure(self) -> Figure:
         """Return the total with its price rows as inputs; a printed range travels along."""
-        contract = {id(line): self._override_of(line) for line in self.lines}
+        listed: dict[str, Price] = {row.unit: row for row, _ in self.plan.quantities}
         inputs = []
         for line in self.lines:
-            source = line.sources[0]
-            override = contract[id(line)]
+            row, source = listed.get(line.unit), line.sources[0]
+            changed = row is not None and line.usd_per_unit != row.usd_per_unit
+            override = contracts.standing_for(row, self.as_of, self.overrides) if row else None
             inputs.append(
                 Figure(
                     name=f"price of one {line.unit}",
                     value=line.usd_per_unit,
                     unit=f"USD/{line.unit}",
-                    basis=Basis.ENTERED if override else source.basis,
+                    basis=Basis.ENTERED if changed else source.basis,
                     source=source,
                     ref=line.price_ref + (f"; override:{override.name}" if override else ""),
                 )
@@ -130,12 +131,6 @@ class Quote:
             if low is None
             else Range(low=float(low / self.head.usd * self.usd), high=float(self.usd), level=1.0),
         )
-
-    def _override_of(self, line: LineItem) -> Override | None:
-        row = next((r for r, _ in self.plan.quantities if r.unit == line.unit), None)
-        if row is None or line.usd_per_unit == row.usd_per_unit:
-            return None
-        return contracts.standing_for(row, self.as_of, self.overrides)
 
     def to_dict(self) -> dict[str, Any]:
         """Return plain JSON data.
@@ -199,68 +194,69 @@ def quote(
     Raises `UnknownName`, `NotOnSale` (with the retirement and what to use instead) or
     `CannotServe` (with the reason of every SKU).
     """
-    known = contracts.overrides() if overrides is None else tuple(overrides)
+    asked = _Asked(
+        as_of=as_of,
+        known=contracts.overrides() if overrides is None else tuple(overrides),
+        state=book_state(),
+        provider=adapter(provider).provider if provider else None,
+        region=region,
+        tier=tier,
+        backdate=backdate,
+        fx=fx or {},
+        stale_after_days=stale_after_days,
+    )
     wanted = model(name)
     try:
-        return _quote(
-            wanted,
-            request,
-            as_of,
-            provider,
-            region,
-            tier,
-            backdate,
-            fx,
-            stale_after_days,
-            known,
-            book_state(),
-        )
+        return _quote(wanted, request, asked)
     except NotOnSale as error:
-        if instead := _instead(wanted, request, as_of, known):
+        if instead := _instead(wanted, request, asked):
             raise NotOnSale(f"{error}; on sale instead: {instead}") from None
         raise
 
 
-def _quote(
-    wanted: Model,
-    request: ClipRequest,
-    as_of: date,
-    provider: str | None,
-    region: str,
-    tier: str,
-    backdate: bool,
-    fx: Mapping[str, Decimal] | None,
-    stale_after_days: int,
-    known: Sequence[Override],
-    state: str,
-) -> Quote:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Asked:
+    """What a question fixes beside model and request, with the state of the book it is put to."""
+
+    as_of: date
+    known: tuple[Override, ...]
+    state: str
+    provider: str | None = None
+    region: str = ""
+    tier: str = ""
+    backdate: bool = False
+    fx: Mapping[str, Decimal] = field(default_factory=dict)
+    stale_after_days: int = STALE_AFTER_DAYS
+
+
+def _quote(wanted: Model, request: ClipRequest, asked: _Asked) -> Quote:
     if wanted.kind == "self_hosted":
         raise CannotServe(f"{wanted.id} runs on your own GPUs: predict its seconds instead")
     candidates = [
         sku
-        for sku in _on_sale(wanted.id, as_of, backdate, state)
-        if provider in (None, sku.head.provider)
+        for sku in _on_sale(wanted.id, asked.as_of, asked.backdate, asked.state)
+        if asked.provider in (None, sku.head.provider)
     ]
     if not candidates:
-        raise NotOnSale(_why_not_on_sale(wanted, as_of, provider))
-    plans, reasons = _plans(candidates, wanted, request, region, tier)
+        raise NotOnSale(_why_not_on_sale(wanted, asked))
+    plans, reasons = _plans(candidates, wanted, request, asked)
     if not plans:
         raise CannotServe(f"{wanted.id} cannot serve this: {'; '.join(dict.fromkeys(reasons))}")
-    ordered = sorted(plans, key=lambda plan: _order_of(plan, as_of))
-    totals = [(plan, *_priced(plan, as_of, known, fx)) for plan in ordered]
+    ordered = sorted(plans, key=lambda plan: _order_of(plan, asked.as_of))
+    totals = [(plan, *_priced(plan, asked)) for plan in ordered]
     best, lines, used = totals[0]
-    stale_why = _stale_why(best.sku, as_of, stale_after_days)
+    stale_why = _stale_why(best.sku, asked)
     return Quote(
         model=wanted.id,
         request=request,
-        as_of=as_of,
+        as_of=asked.as_of,
         plan=best,
         lines=lines,
-        list_micro_usd=sum(line.micro_usd for line in bill(best)) if used else _sum(lines),
+        list_micro_usd=_sum(bill(best)),
         overrides=used,
         stale=bool(stale_why),
         stale_why=stale_why,
-        steps=(*best.steps, *_line_steps(lines, used)),
+        steps=(*best.steps, *_price_steps(best, lines, used, asked)),
         others=tuple((plan.sku.id, _sum(other)) for plan, other, _ in totals[1:]),
     )
 
@@ -281,27 +277,19 @@ def rank(
     stale_after_days: int = STALE_AFTER_DAYS,
 ) -> Ranking:
     """Return a quote from every API model that can serve ``request``, cheapest first."""
-    known, state = contracts.overrides(), book_state()
+    asked = _Asked(
+        as_of=as_of,
+        known=contracts.overrides(),
+        state=book_state(),
+        region=region,
+        stale_after_days=stale_after_days,
+    )
     served, refused = [], []
     for entry in models():
         if entry.kind != "api":
             continue
         try:
-            served.append(
-                _quote(
-                    entry,
-                    request,
-                    as_of,
-                    None,
-                    region,
-                    "",
-                    False,
-                    None,
-                    stale_after_days,
-                    known,
-                    state,
-                )
-            )
+            served.append(_quote(entry, request, asked))
         except (CannotServe, NotOnSale) as error:
             refused.append((entry.id, str(error)))
     return Ranking(
@@ -339,8 +327,8 @@ _Shape = tuple[str, date, str, str, bool, str, int | None]
 class _Many:
     """The memory of one `quote_many`: what was already worked out."""
 
-    def __init__(self, known: Sequence[Override]) -> None:
-        self.known = tuple(known)
+    def __init__(self, known: tuple[Override, ...]) -> None:
+        self.known = known
         self.state = book_state()
         self.models: dict[str, Model] = {}
         self.accepted: dict[_Shape, list[list[tuple[Sku, str]]]] = {}
@@ -412,7 +400,8 @@ class _Many:
         if key not in self.bills:
             try:
                 plan = adapter(sku.head.provider).plan(sku, wanted, request)
-                self.bills[key] = _sum(_priced(plan, epoch, self.known, None)[0])
+                asked = _Asked(as_of=epoch, known=self.known, state=self.state)
+                self.bills[key] = _sum(_priced(plan, asked)[0])
             except CannotServe:
                 self.bills[key] = None
         return self.bills[key]
@@ -439,16 +428,16 @@ def _on_sale(model_id: str, as_of: date, backdate: bool, state: str) -> tuple[Sk
 
 
 def _plans(
-    candidates: Sequence[Sku], wanted: Model, request: ClipRequest, region: str, tier: str
+    candidates: Sequence[Sku], wanted: Model, request: ClipRequest, asked: _Asked
 ) -> tuple[list[Plan], list[str]]:
     plans, reasons = [], []
     for sku in candidates:
         row = sku.head
         seller = adapter(row.provider)
-        if row.tier != tier:
+        if row.tier != asked.tier:
             reasons.append(f"{row.sku} is the {row.tier or 'plain'} tier")
             continue
-        if row.region and row.region != (region or seller.home_region):
+        if row.region and row.region != (asked.region or seller.home_region):
             reasons.append(f"{row.sku} is sold in {row.region} only")
             continue
         try:
@@ -470,16 +459,14 @@ def _order_of(plan: Plan, as_of: date) -> tuple[Any, ...]:
     return (*first, plan.billed_seconds, row.usd_per_unit, row.sku)
 
 
-def _priced(
-    plan: Plan, as_of: date, known: Sequence[Override], fx: Mapping[str, Decimal] | None
-) -> tuple[tuple[LineItem, ...], tuple[Override, ...]]:
+def _priced(plan: Plan, asked: _Asked) -> tuple[tuple[LineItem, ...], tuple[Override, ...]]:
     rates: dict[str, Decimal] = {}
     used = []
     for row, _ in plan.quantities:
-        if fx and row.local_currency in fx and row.local_amount is not None:
-            row = replace(row, usd=row.local_amount / fx[row.local_currency])
+        if row.local_currency in asked.fx and row.local_amount is not None:
+            row = replace(row, usd=row.local_amount / asked.fx[row.local_currency])
             rates[row.unit] = row.usd_per_unit
-        override = contracts.standing_for(row, as_of, known)
+        override = contracts.standing_for(row, asked.as_of, asked.known)
         if override:
             used.append(override)
             rates[row.unit] = override.rate(row)
@@ -490,12 +477,20 @@ def _sum(lines: Sequence[LineItem]) -> int:
     return sum(line.micro_usd for line in lines)
 
 
-def _line_steps(lines: Sequence[LineItem], used: Sequence[Override]) -> tuple[Step, ...]:
-    steps = [
+def _price_steps(
+    plan: Plan, lines: Sequence[LineItem], used: Sequence[Override], asked: _Asked
+) -> tuple[Step, ...]:
+    steps = []
+    for row, _ in plan.quantities:
+        if row.local_amount is not None:
+            per_usd = asked.fx.get(row.local_currency, row.local_per_usd)
+            listed = f"{plain_number(row.local_amount)} {row.local_currency}"
+            steps.append(Step(label="currency", text=f"{listed} at {per_usd} per USD"))
+    steps += [
         Step(
             label="priced",
             text=f"{line.formula} = {dollars(usd(line.micro_usd))}",
-            source=line.sources[0] if line.sources else None,
+            source=line.sources[0],
         )
         for line in lines
     ]
@@ -506,19 +501,20 @@ def _line_steps(lines: Sequence[LineItem], used: Sequence[Override]) -> tuple[St
     return tuple(steps)
 
 
-def _stale_why(sku: Sku, as_of: date, after_days: int) -> str:
+def _stale_why(sku: Sku, asked: _Asked) -> str:
     for row in sku.rows:
-        age = row.age_days(as_of)
+        age = row.age_days(asked.as_of)
         if age is None:
             return f"{row.sku}: no source says on which day it was read"
         if age < 0:
             return f"{row.sku}: first seen {row.source.seen}, after the day asked about"
-        if age > after_days:
+        if age > asked.stale_after_days:
             return f"{row.sku}: last seen {row.source.seen}, {age} days before"
     return ""
 
 
-def _why_not_on_sale(wanted: Model, as_of: date, provider: str | None) -> str:
+def _why_not_on_sale(wanted: Model, asked: _Asked) -> str:
+    as_of, provider = asked.as_of, asked.provider
     rows = [
         row
         for row in prices_of(wanted.id)
@@ -550,17 +546,15 @@ def _why_not_on_sale(wanted: Model, as_of: date, provider: str | None) -> str:
     return f"{wanted.id} is not on sale{seller} on {as_of}: its last price ended before that day"
 
 
-def _instead(wanted: Model, request: ClipRequest, as_of: date, known: Sequence[Override]) -> str:
+def _instead(wanted: Model, request: ClipRequest, asked: _Asked) -> str:
     """Name the successor that a source gives; else the cheapest of the family that is on sale and,
     among sellers that are not resellers, the nearest in price to the last rate."""
+    anyone = _Asked(as_of=asked.as_of, known=asked.known, state=asked.state)
     options: dict[str, Quote] = {}
-    state = book_state()
     for entry in models():
         if entry.kind == "api" and entry.id != wanted.id:
             with suppress(CannotServe, NotOnSale):
-                options[entry.id] = _quote(
-                    entry, request, as_of, None, "", "", False, None, STALE_AFTER_DAYS, known, state
-                )
+                options[entry.id] = _quote(entry, request, anyone)
     chosen = [wanted.successor] if wanted.successor in options else []
     family = [name for name in options if model(name).family == wanted.family]
     rates = [row.usd_per_unit for row in prices_of(wanted.id) if row.unit == "second"]
