@@ -217,7 +217,7 @@ class Demand:
             pick = rng.random(count)
             for upper in share[:-1]:
                 kind += pick >= upper[hour]
-        return cls.of(workloads, arrival_s, kind, seed=seed)
+        return cls._with_work(workloads, arrival_s, kind, seed)
 
     @classmethod
     def of(
@@ -229,14 +229,27 @@ class Demand:
         seed: int,
     ) -> Demand:
         """Return logged arrivals as demand, with render times drawn by each workload's ``scv``."""
-        arrival_s = np.ascontiguousarray(arrival_s, np.float64)
         if arrival_s.shape != kind.shape or arrival_s.ndim != 1:
             raise InvalidArgument("arrival_s and kind must be two lists of the same length")
         if not np.isfinite(arrival_s).all() or (np.diff(arrival_s, prepend=0.0) < 0).any():
             raise InvalidArgument("arrival_s must start at 0 or later and never go back")
         if len(kind) and not 0 <= kind.min() <= kind.max() < len(workloads):
             raise InvalidArgument(f"kind must be a place in the {len(workloads)} workloads")
-        kind = np.ascontiguousarray(kind, np.uint16)
+        return cls._with_work(
+            tuple(workloads),
+            np.ascontiguousarray(arrival_s, np.float64),
+            np.ascontiguousarray(kind, np.uint16),
+            seed,
+        )
+
+    @classmethod
+    def _with_work(
+        cls,
+        workloads: tuple[Workload, ...],
+        arrival_s: NDArray[np.float64],
+        kind: NDArray[np.uint16],
+        seed: int,
+    ) -> Demand:
         rng = np.random.default_rng([seed, 1])
         work = np.ones(len(arrival_s))
         for i, workload in enumerate(workloads):
@@ -248,7 +261,7 @@ class Demand:
                     if workload.scv == 1
                     else rng.gamma(1 / workload.scv, workload.scv, size)
                 )
-        return cls(workloads=tuple(workloads), arrival_s=arrival_s, kind=kind, work=work)
+        return cls(workloads=workloads, arrival_s=arrival_s, kind=kind, work=work)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -310,6 +323,8 @@ def simulate_pools(pools: Sequence[Pool], demand: Demand, seed: int = 1) -> Outc
         ]
     if not pools or not workloads:
         problems.append("at least one pool and one workload are needed")
+    if sum(pool.servers for pool in pools) >= 1 << _SLOT_BITS:
+        problems.append(f"at most {(1 << _SLOT_BITS) - 1} servers can be simulated")
     if seed < 0:
         problems.append(f"seed must be 0 or more, got {seed}")
     if problems:
@@ -436,14 +451,17 @@ def _rise(times: Any, codes: Any, count: Any, time: Any, code: Any) -> None:
 
 
 @_compiled
-def _without_stale(times: Any, codes: Any, count: Any, slot_stamp: Any, begun: Any) -> Any:
+def _without_stale(
+    times: Any, codes: Any, count: Any, stoppable: Any, slot_stamp: Any, begun: Any
+) -> Any:
     """Drop events that no longer mean anything; return how many are left."""
     kept = 0
     for i in range(count):
         time, code = times[i], codes[i]
         times[i] = np.inf
         if code >= 0:
-            stale = slot_stamp[code & ((1 << _SLOT_BITS) - 1)] != code >> _SLOT_BITS
+            slot = code & ((1 << _SLOT_BITS) - 1)
+            stale = stoppable and slot_stamp[slot] != code >> _SLOT_BITS
         else:
             stale = (-code) & 7 == _PATIENCE and begun[(-code) >> 3] >= 0
         if not stale:
@@ -530,6 +548,14 @@ def _play(
     codes = np.empty(room, np.int64)
     events = 0
     hole = False
+    # Clips of one length finish in the order they began: ends that come in order need no heap.
+    lane_mask = np.uint32(1)
+    while lane_mask < 2 * slots:
+        lane_mask = lane_mask * np.uint32(2) + np.uint32(1)
+    lane_times = np.empty(np.int64(lane_mask) + 1)
+    lane_codes = np.empty(np.int64(lane_mask) + 1, np.int64)
+    lane_at, lane_end = np.uint32(0), np.uint32(0)
+    lane_first, lane_last = np.inf, 0.0
 
     for i in range(pools):
         if interrupted_per_s[i] > 0:
@@ -543,23 +569,29 @@ def _play(
     coming = 0
     open_requests = requests
     while open_requests > 0:
-        if hole:
-            events -= 1
-            moved, code = times[events], codes[events]
-            times[events] = np.inf
-            if events > 0:
-                _sink(times, codes, events, moved, code)
-            hole = False
-        if events + 3 * slots + 16 > room:
-            events = _without_stale(times, codes, events, slot_stamp, begun)
+        full = events + 3 * slots + 16 > room
+        arriving = arrival[coming] if coming < requests else np.inf
+        upcoming = times[0]
+        if hole:  # the root is spent; a clip that starts right now may take its place
+            upcoming = min(min(times[1], times[2]), min(times[3], times[4]))
+            if full or upcoming < min(arriving, lane_first):
+                events -= 1
+                moved, code = times[events], codes[events]
+                times[events] = np.inf
+                if events > 0:
+                    _sink(times, codes, events, moved, code)
+                upcoming = times[0]
+                hole = False
+        if full:
+            events = _without_stale(times, codes, events, stoppable, slot_stamp, begun)
         ready = -1  # a request that need not queue
         back = -1  # a request that goes back to the head of its queue
         freed = 0
         replace = 0
 
-        if coming < requests and (events == 0 or arrival[coming] <= times[0]):
+        if arriving <= min(upcoming, lane_first):
             r = np.uint32(coming)
-            now = arrival[r]
+            now = arriving
             coming += 1
             k = kind[r]
             u = urgency[k]
@@ -599,14 +631,24 @@ def _play(
                     _rise(times, codes, events, t, -(8 * coming - 8 + _PATIENCE))
                     events += 1
         else:
-            now = times[0]
-            code = codes[0]
-            hole = True
+            if lane_first <= upcoming:
+                now = lane_first
+                code = lane_codes[lane_at & lane_mask]
+                lane_at += np.uint32(1)
+                lane_first = np.inf
+                if lane_at != lane_end:
+                    lane_first = lane_times[lane_at & lane_mask]
+            else:
+                now = upcoming
+                code = codes[0]
+                hole = True
             if code >= 0:
                 s = np.uint32(code & ((1 << _SLOT_BITS) - 1))
-                if stoppable and slot_stamp[s] != code >> _SLOT_BITS:
-                    continue
-                r = np.uint32(slot_request[s])
+                if stoppable:
+                    if slot_stamp[s] != code >> _SLOT_BITS:
+                        continue
+                    code = slot_request[s]
+                r = np.uint32(code)
                 p = np.uint32(pool_of[r])
                 k = kind[r]
                 freed = width[k, p]
@@ -633,15 +675,17 @@ def _play(
                 while now >= hour_end and hour < hours - 1:
                     hour += 1
                     hour_start, hour_end = hour_end, hour_end + 3600.0
-                if slot_start[s] >= hour_start:
-                    busy_s[p, np.uint32(hour)] += (now - slot_start[s]) * freed
-                else:
-                    _spread(busy_s[p], slot_start[s], now, freed)
+                start = begun[r]
                 if stoppable:
+                    start = slot_start[s]
                     slot_stamp[s] += 1
                     slot_request[s] = -1
-                spare[np.uint32(first_slot[p] + spares[p])] = s
-                spares[p] += 1
+                    spare[np.uint32(first_slot[p] + spares[p])] = s
+                    spares[p] += 1
+                if start >= hour_start:
+                    busy_s[p, np.uint32(hour)] += (now - start) * freed
+                else:
+                    _spread(busy_s[p], start, now, freed)
             else:
                 what = (-code) & 7
                 p = np.uint32((-code) >> 3)
@@ -765,21 +809,34 @@ def _play(
                 queued[p, u] -= w
                 waiting[p] -= 1
             free[p] -= w
-            spares[p] -= 1
-            s = np.uint32(spare[np.uint32(first_slot[p] + spares[p])])
-            slot_request[s] = r
-            slot_start[s] = now
-            code = np.int64(s)
-            if stoppable and left_s[r] >= 0:
-                end = now + left_s[r] + reload[p]
-            else:
-                end = now + seconds[k, p] * work[r]
-                begun[r] = now
+            code = np.int64(r)
+            end = now + seconds[k, p] * work[r]
             if stoppable:
-                slot_reload[s] = reload[p] if left_s[r] >= 0 else 0.0
+                spares[p] -= 1
+                s = np.uint32(spare[np.uint32(first_slot[p] + spares[p])])
+                code = slot_stamp[s] << _SLOT_BITS | np.int64(s)
+                slot_reload[s] = 0.0
+                if left_s[r] >= 0:
+                    slot_reload[s] = reload[p]
+                    end = now + left_s[r] + reload[p]
+                else:
+                    begun[r] = now
+                slot_request[s] = r
+                slot_start[s] = now
                 slot_end[s] = end
-                code |= slot_stamp[s] << _SLOT_BITS
-            if hole:
+            else:
+                begun[r] = now
+            if lane_first == np.inf:
+                lane_first = lane_last = end
+                lane_times[lane_end & lane_mask] = end
+                lane_codes[lane_end & lane_mask] = code
+                lane_end += np.uint32(1)
+            elif end >= lane_last and lane_end - lane_at < lane_mask:
+                lane_last = end
+                lane_times[lane_end & lane_mask] = end
+                lane_codes[lane_end & lane_mask] = code
+                lane_end += np.uint32(1)
+            elif hole:
                 _sink(times, codes, events, end, code)
                 hole = False
             else:
