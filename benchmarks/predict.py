@@ -36,7 +36,7 @@ def fit(day: date) -> None:
             for evidence in ("interpolated", "extrapolated")
         },
     )
-    found = accuracy.quantiles(known, made)
+    found = accuracy.quantiles(accuracy.cross_validate(known, made))
     made = replace(
         made, quantiles={name: round(found.get(name, q), 3) for name, q in made.quantiles.items()}
     )

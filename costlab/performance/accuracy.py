@@ -181,37 +181,38 @@ def examples() -> list[Example]:
     return [answer.example(clip) for clip in published.clips()]
 
 
-def hold_out(
-    known: Sequence[Example],
-    key: Callable[[Example], str],
-    calibration: Calibration,
-    keep: Callable[[Sequence[int]], int | None] = lambda _: None,
-) -> dict[str, list[Point]]:
-    """Return the points of seconds, energy and memory with each key left out in turn.
+Folds = Mapping[str, Mapping[str, Sequence[Point]]]
+"""Points by way of holding out, then by quantity."""
 
-    ``keep`` may name one of the left-out clips that the model sees after all.
-    """
+ONE_KNOWN = "GPU, one clip known"
+
+
+def cross_validate(known: Sequence[Example], calibration: Calibration) -> Folds:
+    """Return the points of every way of holding out, and of GPUs of which one clip is known."""
     spreads = np.array([calibration.spreads[factor.name] for factor in FACTORS])
-    by_key: dict[str, list[int]] = {}
-    for i, one in enumerate(known):
-        by_key.setdefault(key(one), []).append(i)
-    points: dict[str, list[Point]] = {"seconds": [], "energy_j": [], "peak_vram_gib": []}
-    for out in by_key.values():
-        kept = keep(out)
-        tested = [known[i] for i in out if i != kept]
-        left = set(out) - {kept}
-        seen = [one for i, one in enumerate(known) if i not in left]
-        if not tested:
-            continue
-        model = answer.learn(seen, spreads, calibration.quantiles)
-        for name, found in _points(model, tested).items():
-            points[name] += found
-    return points
+    whole = answer.learn(known, spreads, calibration.quantiles)
+
+    def points(blocks: Sequence[Sequence[int]]) -> dict[str, list[Point]]:
+        found: dict[str, list[Point]] = {quantity: [] for quantity in QUANTITIES}
+        for out in map(set, blocks):
+            kept = [one for i, one in enumerate(known) if i not in out]
+            model = answer.learn(kept, spreads, calibration.quantiles, near=whole.fit)
+            for quantity, more in _points(model, [known[i] for i in sorted(out)]).items():
+                found[quantity] += more
+        return found
+
+    folds = {name: points(_blocks([key(one) for one in known])) for name, key in WAYS.items()}
+    chips = _blocks([_chip(one) for one in known])
+    shown = [[i for i in out if i != _anchor(known, out)] for out in chips]
+    return {**folds, ONE_KNOWN: points([out for out in shown if out])}
+
+
+QUANTITIES = ("seconds", "energy_j", "peak_vram_gib")
 
 
 def _points(model: Model, tested: Sequence[Example]) -> dict[str, list[Point]]:
     raw = answer.estimate(model, [one.question for one in tested])
-    found: dict[str, list[Point]] = {"seconds": [], "energy_j": [], "peak_vram_gib": []}
+    found: dict[str, list[Point]] = {quantity: [] for quantity in QUANTITIES}
     for i, one in enumerate(tested):
         said = answer.dress(model, one.question, raw, i)
         closest = model.examples[int(raw.nearest[i])]
@@ -233,7 +234,7 @@ def _points(model: Model, tested: Sequence[Example]) -> dict[str, list[Point]]:
                         said=getattr(said, name),
                         low=said.ranges[name].low,
                         high=said.ranges[name].high,
-                        deviation=deviation,
+                        deviation=answer.whole(deviation, said.evidence),
                         evidence=said.evidence,
                         baseline=baseline,
                     )
@@ -254,16 +255,15 @@ def _baseline_energy(one: Example, closest: Example, work: float) -> float:
     return energy * work * count * watts[0] / watts[1]
 
 
-def quantiles(known: Sequence[Example], calibration: Calibration) -> dict[str, float]:
+def quantiles(folds: Folds) -> dict[str, float]:
     """Return how many standard deviations a 90 % interval needs, by quantity and evidence.
 
-    Split-conformal over groups: the share of |error| / deviation, one vote per group and way of
-    holding out, at the level 0.9 · (1 + 1/groups). Interpolation is judged on groups and counts
-    held out, extrapolation on whole GPUs, stacks, model sizes and models on a GPU.
+    Split-conformal over groups: the quantile of |log error| / deviation over all ways of holding
+    out, one vote per group and way, at the level 0.9 · (1 + 1/groups).
     """
     scores: dict[str, list[tuple[float, float, str]]] = {}
-    for key in WAYS.values():
-        for quantity, points in hold_out(known, key, calibration).items():
+    for way in WAYS:
+        for quantity, points in folds[way].items():
             count = Counter((point.group, point.evidence) for point in points)
             for point in points:
                 score = abs(math.log(point.said / point.seen)) / point.deviation
@@ -274,9 +274,8 @@ def quantiles(known: Sequence[Example], calibration: Calibration) -> dict[str, f
     found = {}
     for name, listed in scores.items():
         groups = len({group for _, _, group in listed})
+        values, votes = (np.array(column) for column in list(zip(*listed, strict=True))[:2])
         level = min(0.9 * (1 + 1 / groups), 0.99)
-        values = np.array([score for score, _, _ in listed])
-        votes = np.array([vote for _, vote, _ in listed])
         found[name] = max(weighted_quantile(values, votes, level), LEAST_QUANTILE)
     return found
 
@@ -286,29 +285,31 @@ LEAST_QUANTILE = 1.3
 
 def accuracy_report() -> Accuracy:
     """Return the errors over every published clip, by way of holding out."""
-    return _report(published.CLIPS.fingerprint(), CALIBRATION.fingerprint())
+    folds = current_folds()
+    shown = [(name, name, "seconds") for name in (*WAYS, ONE_KNOWN)]
+    shown += [
+        ("energy, group", "group", "energy_j"),
+        ("energy, GPU", "GPU", "energy_j"),
+        ("memory, group", "group", "peak_vram_gib"),
+    ]
+    return Accuracy(
+        held_out=tuple(
+            HeldOut(name=name, quantity=quantity, points=tuple(folds[way][quantity]))
+            for name, way, quantity in shown
+        ),
+        left_out=published.left_out(),
+        clips=len(published.clips()),
+    )
+
+
+def current_folds() -> Folds:
+    """Return the points of the clips and constants on file, worked out once."""
+    return _folds(published.CLIPS.fingerprint(), CALIBRATION.fingerprint())
 
 
 @lru_cache(maxsize=2)
-def _report(*_fingerprints: str) -> Accuracy:
-    calibration = store.records(CALIBRATION)[0]
-    known = examples()
-    found = []
-    for name, key in WAYS.items():
-        points = hold_out(known, key, calibration)
-        found.append(HeldOut(name=name, quantity="seconds", points=tuple(points["seconds"])))
-        if name == "group":
-            energy, memory = points["energy_j"], points["peak_vram_gib"]
-        if name == "GPU":
-            energy_gpu = points["energy_j"]
-    one_point = hold_out(known, _chip, calibration, lambda out: _anchor(known, out))
-    found += [
-        HeldOut(name="GPU, one clip known", quantity="seconds", points=tuple(one_point["seconds"])),
-        HeldOut(name="energy, group", quantity="energy_j", points=tuple(energy)),
-        HeldOut(name="energy, GPU", quantity="energy_j", points=tuple(energy_gpu)),
-        HeldOut(name="memory, group", quantity="peak_vram_gib", points=tuple(memory)),
-    ]
-    return Accuracy(held_out=tuple(found), left_out=published.left_out(), clips=len(known))
+def _folds(*_fingerprints: str) -> Folds:
+    return cross_validate(examples(), store.records(CALIBRATION)[0])
 
 
 def _anchor(known: Sequence[Example], out: Sequence[int]) -> int:
@@ -325,62 +326,70 @@ _WEIGHTS = {"group": 1.5, "GPU": 1.0, "GPU count": 1.0, "model on GPU": 1.0, "mo
             "stack": 0.7}  # fmt: skip
 
 
-def tune(known: Sequence[Example], sweeps: int = 6) -> Floats:
+def tune(known: Sequence[Example], first: Floats | None = None, sweeps: int = 6) -> Floats:
     """Return the factors' spreads that predict held-out groups best.
 
     Coordinate search over the log spreads. The score is the mean Student-t log density of clips
     left out in every way of `WAYS` (one vote per group; leave-out in closed form at the mode:
-    residual [K⁻¹]_GG⁻¹ [K⁻¹z]_G), plus a little of the log evidence, less a pull to the first
-    guess.
+    residual [K⁻¹]_GG⁻¹ [K⁻¹z]_G), plus a little of the log evidence, less a pull to the factors'
+    own guesses. ``first`` is where the search starts, those guesses by default.
     """
-    start = np.array([factor.spread for factor in FACTORS])
+    score = _Score(answer.merged(known))
     least = np.array([factor.least for factor in FACTORS])
-    spreads, step = start.copy(), np.full(len(FACTORS), 0.5)
-    keys = {name: [key(one) for one in known] for name, key in WAYS.items()}
-    count = Counter(one.group for one in known)
-    votes = np.array([1 / count[one.group] for one in known])
-    votes /= votes.sum()
-    best = _score(known, keys, votes, spreads, start)
+    spreads = score.guess.copy() if first is None else first.copy()
+    step = np.full(len(FACTORS), 0.5 if first is None else 0.1)
+    best = score(spreads)
     for _ in range(sweeps):
         for i in range(len(spreads)):
             for way in (1.0, -1.0):
                 tried = spreads.copy()
                 tried[i] = np.clip(tried[i] * math.exp(way * step[i]), least[i], 0.8)
-                score = _score(known, keys, votes, tried, start)
-                if score > best + 1e-5:
-                    spreads, best = tried, score
+                reached = score(tried)
+                if reached > best + 1e-5:
+                    spreads, best = tried, reached
                     break
             else:
                 step[i] *= 0.55
     return spreads
 
 
-def _score(
-    known: Sequence[Example],
-    keys: Mapping[str, list[str]],
-    votes: Floats,
-    spreads: Floats,
-    start: Floats,
-) -> float:
-    log_seconds = np.log([one.seconds for one in known])
-    noise = np.array([one.noise for one in known])
-    made = fit.calibrate([one.case for one in known], log_seconds, noise, spreads, rounds=8)
-    inverse, solved = fit.dual(made, log_seconds, noise)
-    total = 0.0
-    for name, key in keys.items():
-        by_key: dict[str, list[int]] = {}
-        for i, word in enumerate(key):
-            by_key.setdefault(word, []).append(i)
-        residual, variance = np.empty(len(known)), np.empty(len(known))
-        for out in by_key.values():
-            block = np.linalg.inv(inverse[np.ix_(out, out)])
-            residual[out] = block @ solved[out]
-            variance[out] = np.diag(block)
-        # Student-t with 5 degrees of freedom, up to a constant
-        density = -3.0 * np.log1p(residual**2 / variance / 5.0) - 0.5 * np.log(variance)
-        total += _WEIGHTS[name] * float(votes @ density)
-    pull = 0.012 * 0.5 * float((np.log(spreads / start) ** 2).sum()) / 0.7**2
-    return total + 0.004 * made.log_evidence - pull
+class _Score:
+    """How well spreads predict clips that were left out."""
+
+    def __init__(self, known: Sequence[Example]) -> None:
+        self.cases = [one.case for one in known]
+        self.log_seconds = np.log([one.seconds for one in known])
+        self.noise = np.array([one.noise for one in known])
+        self.guess = np.array([factor.spread for factor in FACTORS])
+        count = Counter(one.group for one in known)
+        self.votes = np.array([1 / count[one.group] for one in known])
+        self.votes /= self.votes.sum()
+        self.blocks = {name: _blocks([key(one) for one in known]) for name, key in WAYS.items()}
+        self.last: fit.Fit | None = None
+
+    def __call__(self, spreads: Floats) -> float:
+        made = fit.calibrate(self.cases, self.log_seconds, self.noise, spreads, near=self.last)
+        self.last = made
+        inverse, solved = made.inverse, made.solved
+        total = 0.0
+        for name, blocks in self.blocks.items():
+            residual, variance = np.empty(len(self.cases)), np.empty(len(self.cases))
+            for out in blocks:
+                block = np.linalg.inv(inverse[np.ix_(out, out)])
+                residual[out] = block @ solved[out]
+                variance[out] = np.diag(block)
+            # Student-t with 5 degrees of freedom, up to a constant
+            density = -3.0 * np.log1p(residual**2 / variance / 5.0) - 0.5 * np.log(variance)
+            total += _WEIGHTS[name] * float(self.votes @ density)
+        pull = 0.012 * 0.5 * float((np.log(spreads / self.guess) ** 2).sum()) / 0.7**2
+        return total + 0.004 * made.log_evidence - pull
+
+
+def _blocks(keys: Sequence[str]) -> list[list[int]]:
+    found: dict[str, list[int]] = {}
+    for i, key in enumerate(keys):
+        found.setdefault(key, []).append(i)
+    return list(found.values())
 
 
 def shipped_questions() -> list[Question]:

@@ -10,6 +10,7 @@ over synthetic ones. The figure is the median of what is left, its range their e
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import statistics
 from collections.abc import Mapping, Sequence
@@ -18,7 +19,9 @@ from pathlib import Path
 from typing import Any
 
 from costlab import runs, store
-from costlab.performance.ask import Question, recipe
+from costlab.core import CostlabError
+from costlab.performance import resources
+from costlab.performance.ask import Question, Recipe, recipe
 
 SPREAD_FLOOR = 0.01
 """Half-width of a measured range where the runs say nothing wider: repeats of a clip agree within
@@ -70,39 +73,58 @@ _ATTENTION = {
     "_flash_3": "flash_attn_3", "_native_math": "sdpa math", "_native_efficient": "sdpa efficient",
 }  # fmt: skip
 _QUANTIZED = {"int8_dynamic": "int8", "fp8_dynamic": "fp8", "int8_weight_only": "int8-weight-only"}
+_USUAL = {
+    "compile=none", "storage=bf16", "cache=none", "vae_dtype=float32", "vae_tiling=off",
+    "text_encoder=free", "experts=resident", "experts=shared", "fuse_qkv=off", "lora=none",
+}  # fmt: skip
+"""Switches at their default; experts that share their weights take as long as two."""
+
 _TECHNIQUE = {
     "compile=regional": "compiled by block", "compile=full": "compiled",
-    "storage=fp8": "stored in fp8",
-    "quantize=fp8_weight_only": "stored in fp8", "cache=taylorseer_lite": "taylorseer",
-    "cache=pab": "pab", "cache=first_block": "first block cache", "vae_dtype=bfloat16": "bf16 vae",
-    "vae_tiling=on": "tiled vae", "fuse_qkv=on": "fused qkv", "lora=loaded": "lora",
-    "lora=swapped": "lora swapped", "experts=swap": "experts swapped",
-    "text_encoder=keep": "text encoder kept", "text_encoder=offload": "text encoder offloaded",
+    "storage=fp8": "stored in fp8", "quantize=fp8_weight_only": "stored in fp8 by torchao",
+    "vae_dtype=bfloat16": "bf16 vae", "vae_tiling=on": "tiled vae",
 }  # fmt: skip
+_ELSEWHERE = ("attention", "quantize", "offload", "context_parallel")
 _OFFLOAD = {"group_block": "block", "group_leaf": "sequential"}
 
 
 def _question(row: Mapping[str, Any], switches: Mapping[str, str]) -> Question:
-    """Return the question that a run answers; experts sharing their weights take as long as two."""
-    named = {f"{name}={value}" for name, value in switches.items()}
-    attention = switches.get("attention", "native")
+    """Return the question that a run answers: every switch off its default becomes a word of it."""
+    words = [_TECHNIQUE.get(f"{name}={value}", f"{name}={value}")
+             for name, value in sorted(switches.items())
+             if name not in _ELSEWHERE and f"{name}={value}" not in _USUAL]  # fmt: skip
+    quantized = switches.get("quantize", "none")
+    if f"quantize={quantized}" in _TECHNIQUE:
+        words.append(_TECHNIQUE[f"quantize={quantized}"])
+    attention, offload = switches.get("attention", "native"), switches.get("offload", "none")
     return Question(
         **{name: row[name] for name in (
             "model", "gpu", "num_gpus", "height", "width", "frames", "steps", "cfg", "batch_size",
         )},
         mode=row["mode"],
-        precision=_QUANTIZED.get(switches.get("quantize", "none"), "bf16"),
+        precision=_QUANTIZED.get(quantized, "bf16"),
         attention=_ATTENTION.get(attention, attention) or None,
-        offload=_OFFLOAD.get(switches.get("offload", "none"), switches.get("offload", "none")),
-        technique="; ".join(words for name, words in _TECHNIQUE.items() if name in named) or None,
+        offload=_OFFLOAD.get(offload, offload),
+        technique="; ".join(words) or None,
     )  # fmt: skip
 
 
-def key(asked: Question) -> str:
-    """Return what must be equal for a run to answer a question: the recipe, the size, the steps."""
+def keys(asked: Question) -> tuple[str, ...]:
+    """Return what a run must equal to answer a question: the recipe, the size, the steps.
+
+    Where the question leaves offloading open, a run with everything resident answers it first: that
+    it ran says that it fits.
+    """
+    size = (asked.height, asked.width, asked.frames, asked.batch_size)
+    settled = resources.settle(recipe(asked), *size)
+    ways = ("none", settled.offload) if recipe(asked).offload == "as fits" else (settled.offload,)
+    return tuple(_key(asked, settled._replace(offload=way)) for way in dict.fromkeys(ways))
+
+
+def _key(asked: Question, settled: Recipe) -> str:
     words = sorted(piece.strip() for piece in (asked.technique or "").lower().split(";"))
     size = (asked.height, asked.width, asked.frames, asked.steps, asked.cfg, asked.batch_size)
-    text = (recipe(asked), words, size)
+    text = (settled, words, size)
     return hashlib.sha256(repr(text).encode()).hexdigest()[:16]
 
 
@@ -147,7 +169,10 @@ def _parse(path: Path) -> list[dict[str, Any]]:
         "flags": list(run.flags),
     }
     row["shared_weights"] = switched.get("experts") == "shared"
-    row["question_key"] = "" if run.smoke or not env.gpu else key(_question(row, switched))
+    row["question_key"] = ""
+    if not run.smoke:
+        with contextlib.suppress(CostlabError):  # `why_not` says so
+            row["question_key"] = keys(_question(row, switched))[0]
     return [row]
 
 
@@ -167,7 +192,7 @@ def why_not(run: MeasuredClip) -> str:
     if run.smoke:
         return "a smoke run proves that the path works, not how fast it is"
     if not run.question_key:
-        return "its GPU is not in the table of GPU types"
+        return "its GPU is not in the table of GPU types, or its size is no size of the model"
     if not run.fits:
         return "it ran out of memory"
     if run.seconds is None:

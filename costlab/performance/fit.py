@@ -6,9 +6,9 @@ With the terms of `physics` the model of one clip is
 
 where an effect is normal around 0 with its factor's spread (partial pooling: a word seen once moves
 little, a word seen often goes where the data say). The effects are the posterior mode, found by
-Gauss–Newton in the dual form, which costs one 200 × 200 solve a step; the Laplace approximation
-at the mode gives every prediction its standard deviation. A word that was never seen keeps effect 0
-and contributes its whole spread.
+Gauss–Newton in the dual form, which costs one solve as wide as there are clips a step; the Laplace
+approximation at the mode gives every prediction its standard deviation. A word that was never seen
+keeps effect 0 and contributes its whole spread.
 """
 
 from __future__ import annotations
@@ -51,15 +51,21 @@ class Design:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fit:
-    """The calibrated model: ``effects`` by number, their covariance, and the words' numbers."""
+    """The calibrated model.
+
+    ``effects`` by number, the words' ``numbers``, the examples it was made from (``design``) with
+    the weight of every factor in them, and K⁻¹ and K⁻¹z of the dual form at the mode.
+    """
 
     numbers: dict[tuple[int, str], int]
     spreads: Floats
     effects: Floats
-    covariance: Floats
     design: Design
+    weights: Floats
+    inverse: Floats
+    solved: Floats
+    log_seconds: Floats
     log_evidence: float
-    example_log_seconds: Floats
 
 
 def design(cases: Sequence[Case], numbers: dict[tuple[int, str], int], *, learn: bool) -> Design:
@@ -103,90 +109,94 @@ def calibrate(
     cases: Sequence[Case],
     log_seconds: Floats,
     noise: Floats,
-    spreads: Floats | None = None,
-    rounds: int = 12,
+    spreads: Floats,
+    *,
+    near: Fit | None = None,
 ) -> Fit:
-    """Return the effects that best explain ``log_seconds`` given their spreads."""
-    spread = np.array([factor.spread for factor in FACTORS]) if spreads is None else spreads
-    numbers: dict[tuple[int, str], int] = {}
+    """Return the effects that best explain ``log_seconds`` given their spreads.
+
+    ``near`` is a fit of these cases or of more, whose effects save most of the steps; words that
+    only the others have keep effect 0 and their whole spread.
+    """
+    numbers = dict(near.numbers) if near else {}
     made = design(cases, numbers, learn=True)
+    effects = np.zeros(len(numbers))
     prior = np.zeros(len(numbers))
     for (f, _), number in numbers.items():
-        prior[number] = spread[f] ** 2
-    effects = np.zeros(len(numbers))
-    for turn in range(rounds):
+        prior[number] = spreads[f] ** 2
+    if near:
+        effects[: len(near.effects)] = near.effects
+    present = made.effect >= 0
+    index = np.maximum(made.effect, 0)
+    for turn in range(12):
         seconds = terms(made, effects)
-        jacobian = _jacobian(made, seconds, len(numbers))
-        kernel = (jacobian * prior) @ jacobian.T + np.diag(noise**2)
-        wanted = log_seconds - np.log(seconds.sum(axis=1)) + jacobian @ effects
+        slopes = gradients(made, seconds)
+        weights = slopes * spreads
+        kernel = shared(made.effect, weights, made.effect, weights) + np.diag(noise**2)
+        linear = (slopes * effects[index] * present).sum(axis=1)
+        wanted = log_seconds - np.log(seconds.sum(axis=1)) + linear
         solved = np.linalg.solve(kernel, wanted)
-        moved = prior * (jacobian.T @ solved)
-        step = moved - effects
-        effects = effects + step * (1.0 if turn > 1 else 0.7)
-        if float(np.abs(step).max()) < 1e-8:
+        pulled = np.bincount(
+            index[present], weights=(slopes * solved[:, None])[present], minlength=len(numbers)
+        )
+        step = prior * pulled - effects
+        effects = effects + step * (1.0 if turn > 1 or near else 0.7)
+        if float(np.abs(step).max()) < 1e-6:
             break
-    lower = np.linalg.cholesky(kernel)
-    half = np.linalg.solve(lower, jacobian * prior)
-    evidence = -0.5 * float(wanted @ solved) - float(np.log(np.diag(lower)).sum())
+    _, log_determinant = np.linalg.slogdet(kernel)
+    evidence = -0.5 * (float(wanted @ solved) + float(log_determinant))
     return Fit(
         numbers=numbers,
-        spreads=spread,
+        spreads=spreads,
         effects=effects,
-        covariance=np.diag(prior) - half.T @ half,
         design=made,
-        example_log_seconds=log_seconds,
+        weights=weights,
+        inverse=np.asarray(np.linalg.inv(kernel), dtype=float),
+        solved=np.asarray(solved, dtype=float),
+        log_seconds=log_seconds,
         log_evidence=evidence - 0.5 * len(cases) * float(np.log(2 * np.pi)),
     )
 
 
-def _jacobian(made: Design, seconds: Floats, count: int) -> Floats:
-    found = np.zeros((len(seconds), count + 1))
-    rows = np.arange(len(seconds))[:, None]
-    np.add.at(found, (rows, np.maximum(made.effect, -1)), gradients(made, seconds))
-    return found[:, :-1]
+def shared(effect: Ints, weights: Floats, others: Ints, other_weights: Floats) -> Floats:
+    """Return the prior covariance of log seconds between clips, shape (n, m).
+
+    It is the sum, over the factors whose words two clips share, of both slopes times the spread
+    squared. Factor by factor, so that no matrix here is large enough to be worth a second thread.
+    """
+    found = np.zeros((len(effect), len(others)))
+    for f in range(effect.shape[1]):
+        alike = effect[:, f, None] == others[None, :, f]
+        found += alike * weights[:, f, None] * other_weights[None, :, f]
+    return found
 
 
-def dual(fit: Fit, log_seconds: Floats, noise: Floats) -> tuple[Floats, Floats]:
-    """Return K⁻¹ and K⁻¹z at the mode: what leaving clips out in closed form needs."""
-    seconds = terms(fit.design, fit.effects)
-    jacobian = _jacobian(fit.design, seconds, len(fit.numbers))
-    prior = np.zeros(len(fit.numbers))
-    for (f, _), number in fit.numbers.items():
-        prior[number] = fit.spreads[f] ** 2
-    kernel = (jacobian * prior) @ jacobian.T + np.diag(noise**2)
-    inverse = np.asarray(np.linalg.inv(kernel), dtype=float)
-    wanted = log_seconds - np.log(seconds.sum(axis=1)) + jacobian @ fit.effects
-    return inverse, np.asarray(inverse @ wanted, dtype=float)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """Calibrated seconds by term (n, 8), standard deviation of log seconds, nearest example."""
+
+    seconds: Floats
+    deviation: Floats
+    nearest: Ints
 
 
-def forecast(fit: Fit, cases: Sequence[Case]) -> tuple[Floats, Floats]:
-    """Return calibrated seconds by term (n, 8) and the standard deviation of log seconds (n,)."""
-    made = design(cases, fit.numbers, learn=False)
-    seconds = terms(made, fit.effects)
-    slopes = gradients(made, seconds)
-    known = np.where(made.effect >= 0, slopes, 0.0)
-    index = np.maximum(made.effect, 0)
-    variance = np.empty(len(cases))
-    for start in range(0, len(cases), 1024):
-        part = slice(start, start + 1024)
-        chosen = fit.covariance[index[part, :, None], index[part, None, :]]
-        variance[part] = np.einsum("if,ifg,ig->i", known[part], chosen, known[part])
-    fresh = np.where(made.effect == -1, slopes, 0.0) * fit.spreads
-    variance += (fresh**2).sum(axis=1) + NOISE**2
-    return seconds, np.sqrt(np.maximum(variance, 0.0))
+def forecast(fit: Fit, cases: Sequence[Case]) -> Forecast:
+    """Return what the fit says about ``cases``.
 
-
-def nearest(fit: Fit, cases: Sequence[Case], seconds: Floats) -> Ints:
-    """Return, per case, the number of the example that shares most of its variance.
-
-    The prior covariance of two clips is the sum over the factors whose words they share; among
-    equals the one nearest in length and time wins.
+    The nearest example has the largest covariance; among equals it is the one nearest in time.
     """
     made = design(cases, fit.numbers, learn=False)
-    weight = (gradients(made, seconds) * fit.spreads) ** 2
-    found = np.empty(len(cases), dtype=np.int64)
-    distance = np.log(seconds.sum(axis=1))[:, None] - fit.example_log_seconds[None]
-    for i in range(len(cases)):
-        shared = (made.effect[i] == fit.design.effect) & (made.effect[i] >= 0)
-        found[i] = np.argmax(shared @ weight[i] - 1e-5 * np.abs(distance[i]))
-    return found
+    seconds = terms(made, fit.effects)
+    weights = gradients(made, seconds) * fit.spreads
+    variance = (weights**2).sum(axis=1) + NOISE**2
+    log_seconds = np.log(seconds.sum(axis=1))
+    nearest = np.empty(len(cases), dtype=np.int64)
+    for start in range(0, len(cases), 2048):
+        part = slice(start, start + 2048)
+        known = shared(made.effect[part], weights[part], fit.design.effect, fit.weights)
+        variance[part] -= ((known @ fit.inverse) * known).sum(axis=1)
+        apart = np.abs(log_seconds[part, None] - fit.log_seconds[None])
+        nearest[part] = np.argmax(known - 1e-5 * apart, axis=1)
+    return Forecast(
+        seconds=seconds, deviation=np.sqrt(np.maximum(variance, NOISE**2)), nearest=nearest
+    )
