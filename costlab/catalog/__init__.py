@@ -19,6 +19,18 @@ from costlab.catalog.book import (
     prices,
     prices_of,
 )
+from costlab.catalog.charges import (
+    FEES,
+    PACKS,
+    Fee,
+    Pack,
+    PackBill,
+    egress_usd,
+    fees,
+    pack_bill,
+    packs,
+    storage_usd,
+)
 from costlab.catalog.checks import Finding, check
 from costlab.catalog.contracts import (
     AuditRow,
@@ -39,24 +51,17 @@ from costlab.catalog.names import MODELS, Model, model, models
 from costlab.catalog.quotes import Quote, Ranking, quote, quote_many, rank
 from costlab.catalog.rental import (
     COMMITMENTS,
-    FEES,
     OFFERS,
     OWNED,
-    PACKS,
     PURCHASES,
     SERVERLESS,
     SPOT_ADVICE,
     Commitment,
-    Fee,
     Offer,
     OwnedInput,
-    Pack,
-    PackBill,
     ServerlessRule,
     SpotAdvice,
     commitments,
-    egress_usd,
-    fees,
     offer,
     offer_history,
     offers,
@@ -64,12 +69,9 @@ from costlab.catalog.rental import (
     owned_inputs,
     owned_offer,
     owned_usd_per_gpu_hour,
-    pack_bill,
-    packs,
     reserve,
     serverless_rule,
     spot_advice,
-    storage_usd,
     with_rate,
 )
 from costlab.store import Shelf
