@@ -348,6 +348,7 @@ def test_a_contradicted_price_is_shown_but_never_used() -> None:
         ("gemini-omni-1.1-flash", ask("5"), {}, "no source says how many tokens"),
         ("ovi", ask("5"), {}, "a resolution that no source names"),
         ("hailuo-02", ask("8", "1080p"), {}, "not 8 s"),
+        ("wan-3.0", ask("5", mode="edit"), {}, "bills the seconds handed in: say how many"),
         ("kling-3.0", ask("5"), {"tier": "gold"}, "is the plain tier"),
         ("wan2.2-t2v-a14b", ask("5"), {}, "runs on your own GPUs"),
     ],

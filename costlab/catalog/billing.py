@@ -100,6 +100,8 @@ class Adapter:
         """Return what is made and billed; raises `CannotServe` that says which wish fails."""
         row = sku.head
         self.check_mode(row, model, request)
+        if not request.input_video_s and request.mode in ("extend", "edit") and bills_input(sku):
+            raise CannotServe(f"{row.sku} bills the seconds handed in: say how many")
         audio = self.made_audio(row, model, request)
         resolution = self.made_resolution(row, model, request)
         seconds = self.made_seconds(row, model, request, resolution)
@@ -280,6 +282,13 @@ def bill(plan: Plan, rates: Mapping[str, Decimal] | None = None) -> tuple[LineIt
             )
         ]
     return tuple(lines)
+
+
+def bills_input(sku: Sku) -> bool:
+    """Whether the length of a video that is handed in is on the bill."""
+    return sku.head.bills_input or any(
+        row.unit in ("input_second", "pixel_token") for row in sku.rows
+    )
 
 
 def wastes_audio(made: bool | None, request: ClipRequest) -> bool:
