@@ -32,7 +32,24 @@ _HOMES = {
     "scenario": "scenarios",
     "project": "projection",
 }
-__all__ = sorted(_HOMES)
+__all__ = [
+    "BadData",
+    "ClipRequest",
+    "CostlabError",
+    "Figure",
+    "mix",
+    "offers",
+    "policy",
+    "predict",
+    "predict_rows",
+    "project",
+    "question",
+    "quote",
+    "rank",
+    "scenario",
+    "servers_needed",
+    "wait",
+]
 
 if TYPE_CHECKING:
     from costlab.capacity import servers_needed, wait

@@ -25,6 +25,7 @@ def test_starting_loads_nothing_heavy(what: str) -> None:
 def test_every_public_verb_can_be_had() -> None:
     import costlab
 
+    assert sorted(costlab._HOMES) == sorted(costlab.__all__)
     for name in costlab.__all__:
         assert getattr(costlab, name).__doc__, name
     with pytest.raises(AttributeError):
