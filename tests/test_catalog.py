@@ -224,6 +224,15 @@ def test_spot_offers_carry_notice_and_interruption_where_a_source_gives_them() -
     assert all(0 <= low < high <= 1 for low, high in bands)
 
 
+def test_the_saving_of_spot_is_taken_from_the_same_instance_on_demand() -> None:
+    spot = catalog.offer("coreweave/H100-SXM/8x/spot/north-america")
+    saving = catalog.spot_saving(spot, TODAY)  # 1 − 19.71 / 49.24
+    assert saving == pytest.approx(0.5997, abs=1e-4)
+    flat = catalog.offer("runpod-community/H100-SXM/1x/spot")
+    assert catalog.spot_saving(flat, TODAY) == 0
+    assert catalog.spot_saving(catalog.offer("gcp/H100-SXM/1x/spot/us-central1"), TODAY) is None
+
+
 def test_billing_steps_round_up_and_serverless_adds_its_tail() -> None:
     by_minute = catalog.offer("lambda/H100-SXM/1x/on_demand")
     assert by_minute.billed_s(Decimal("61")) == 120

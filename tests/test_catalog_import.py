@@ -85,6 +85,26 @@ def test_a_litellm_map_is_shown_row_by_row_before_anything_happens(litellm: Path
     assert all(row.why for row in plan.of("unmapped") + plan.of("conflicting"))
 
 
+def test_the_whole_map_of_november_becomes_prices_or_explained_refusals() -> None:
+    path = Path(__file__).parent / "imports" / "litellm_video_prices.json"
+    entries = json.loads(path.read_text(encoding="utf-8"))["entries"]
+    plan = catalog.plan_import("litellm", path, as_of=TODAY)
+    keys = {row.key.removeprefix("litellm/").removesuffix(" (image)") for row in plan.rows}
+    missing = [
+        name
+        for name in entries
+        if not any(key == name or key.startswith(f"{name}/") for key in keys)
+    ]
+    assert not missing
+    assert not plan.of("conflicting")
+    assert all(row.why for row in plan.rows)
+    assert len(plan.of("same")) > 150
+    added = {row.key.split("/")[2] for row in plan.of("added")}
+    assert added == {
+        "hailuo3", "grok-imagine-video-1.5-2026-05-30", "grok-imagine-video-1.5-preview",
+    }  # fmt: skip
+
+
 def test_the_per_video_rate_wins_over_the_tiers_and_the_base(litellm: Path) -> None:
     plan = catalog.plan_import("litellm", litellm, as_of=TODAY)
     (turbo,) = [row for row in plan.rows if "gen4_turbo" in row.key]

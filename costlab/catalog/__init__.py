@@ -72,6 +72,7 @@ from costlab.catalog.rental import (
     reserve,
     serverless_rule,
     spot_advice,
+    spot_saving,
     with_rate,
 )
 from costlab.store import Shelf
@@ -163,6 +164,7 @@ __all__ = [
     "reserve",
     "serverless_rule",
     "spot_advice",
+    "spot_saving",
     "storage_usd",
     "with_rate",
 ]

@@ -263,7 +263,7 @@ def _litellm_entry(
         except BadData as error:
             yield ImportRow(action="unmapped", key=sku, why="; ".join(error.problems))
             continue
-        shown = sku if unit == "second" else f"{sku} ({unit})"
+        shown = f"{sku} (image)" if unit == "image" else sku
         yield ImportRow(action="added", key=shown, why="", price=price)
 
 

@@ -220,6 +220,23 @@ def offer_history(offer_id: str) -> tuple[Offer, ...]:
     return _by_id(OFFERS.fingerprint() + user_state()).get(offer_id, ())
 
 
+def spot_saving(spot: Offer, as_of: date) -> float | None:
+    """Return the share that ``spot`` saves on the same instance bought on demand that day.
+
+    Below zero where spot is dearer; None where the book has no such on-demand price.
+    """
+    twin = next(
+        (
+            row
+            for row in offers(as_of, gpu=spot.gpu, provider=spot.provider)
+            if row.purchase in ("on_demand", "community")
+            and (row.gpus_per_instance, row.region) == (spot.gpus_per_instance, spot.region)
+        ),
+        None,
+    )
+    return None if twin is None else float(1 - spot.usd_per_gpu_hour / twin.usd_per_gpu_hour)
+
+
 @cache
 def _by_id(state: str) -> dict[str, tuple[Offer, ...]]:  # noqa: ARG001 - the cache key
     found: dict[str, list[Offer]] = {}
