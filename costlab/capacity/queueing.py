@@ -233,6 +233,12 @@ def mgc(
     steady-state probabilities in the M/G/c queue", Advances in Applied Probability 13): the first
     of c residuals, stretched to the mean, plus the wait for one server c times as fast, whose
     exponential tail is the true one.
+
+    Against simulations (2026-11-22; 2 to 64 servers, loads 0.3 to 0.98): where the squared
+    coefficient of variation is up to 1.1, the mean is within 3 % or 0.5 % of a service time and the
+    p95 within 5 % or 2 % of one, whichever is larger, but for one case in 210 (7 % on the p95). At
+    2 the mean still is, the p95 misses by up to 0.08 service times. At 4.5 the mean is within 4 %
+    and the p95 up to 0.3 service times off, where 15 to 35 % of clips wait. Beyond, simulate.
     """
     lengths, weights = _mixture(lengths_s, shares)
     service_s = float(lengths @ weights)
@@ -366,7 +372,9 @@ def wait(arrivals_per_s: float, service_s: float, servers: int, scv: float) -> W
 
     ``scv`` is the squared coefficient of variation of the render time: 0 where every clip takes the
     same time (`mdc`), 1 where it is exponential (`mmc`); between and above, render times are taken
-    as gamma distributed and `mgc` answers for the constants that share its first moments.
+    as gamma distributed and `mgc` answers for the constants that share its first moments. Against
+    simulated gammas (2026-11-22, 2 to 64 servers, loads 0.5 to 0.95) the mean was within 2 % up to
+    an ``scv`` of 0.5, and up to 5 % (at 2) and 10 % (at 4) low; the p95 within 4 % throughout.
     """
     if not (math.isfinite(scv) and scv >= 0):
         raise InvalidArgument(f"scv must be 0 or more, got {scv}")
