@@ -15,6 +15,7 @@ import click
 
 from costlab import __version__
 from costlab.cli.bench import bench_group
+from costlab.cli.capacity import capacity_group
 from costlab.cli.prices import prices_group, quote
 from costlab.cli.shared import Day, Refusing, emit, json_option
 from costlab.core import plain
@@ -29,6 +30,7 @@ def main() -> None:
 main.add_command(quote)
 main.add_command(prices_group)
 main.add_command(bench_group)
+main.add_command(capacity_group)
 
 
 # ── The page ──────────────────────────────────────────────────────────────────────────────────
@@ -233,34 +235,3 @@ def accuracy(as_json: bool) -> None:
 
     report = performance.accuracy_report().to_dict()
     emit(as_json, report, lambda: present.accuracy(report))
-
-
-# ── Capacity ──────────────────────────────────────────────────────────────────────────────────
-
-
-@main.group("capacity")
-def capacity_group() -> None:
-    """How long people wait, and how many GPUs that takes."""
-
-
-@capacity_group.command("wait")
-@click.option("--rate-per-h", type=float, required=True, help="Arrivals an hour.")
-@click.option("--service-s", type=float, required=True, help="Seconds a clip holds a slot.")
-@click.option("--servers", type=int, required=True, help="Slots.")
-@click.option(
-    "--scv",
-    type=float,
-    default=0.0,
-    show_default=True,
-    help="Squared coefficient of variation of service: 0 constant, 1 exponential.",
-)
-@click.option("--seed", type=int, default=1, show_default=True)
-@json_option
-def capacity_wait(
-    rate_per_h: float, service_s: float, servers: int, scv: float, seed: int, as_json: bool
-) -> None:
-    """Waiting time by formula and by simulation, side by side."""
-    from costlab import capacity, present
-
-    report = capacity.wait_report(rate_per_h, service_s, servers, scv, seed)
-    emit(as_json, report, lambda: present.wait_report(report))
