@@ -74,16 +74,8 @@ def freeze() -> None:
 def report() -> None:
     start = time.perf_counter()
     found = performance.accuracy_report()
-    print(f"{found.clips} clips, {time.perf_counter() - start:.1f} s")
-    print(f"{'held out':22s} clips groups  median  p90   by group: median p90   "
-          "covered (by group)   nearest row: median p90")  # fmt: skip
-    for one in found.held_out:
-        print(
-            f"{one.name:22s} {len(one.points):5d} {one.groups:6d}  {one.median:6.1%} {one.p90:6.1%}"
-            f"        {one.group_median:6.1%} {one.group_p90:6.1%}   {one.coverage:6.1%} "
-            f"({one.group_coverage:6.1%})   {one.baseline_median:6.1%} {one.baseline_p90:6.1%}\n"
-            f"    worst {one.worst.error:+.0%}: {one.worst.name}"
-        )
+    print(f"{found.clips} clips, {time.perf_counter() - start:.1f} s\n")
+    print(accuracy.markdown(found))
     rows = [
         {"model": "wan2.2-t2v-a14b", "gpu": gpu, "height": "480", "width": "832", "frames": "81",
          "steps": str(4 + i % 47), "num_gpus": str(1 + i % 8), "cfg": "true"}
@@ -92,7 +84,7 @@ def report() -> None:
     ]  # fmt: skip
     start = time.perf_counter()
     performance.predict_rows(rows)
-    print(f"{len(rows)} rows: {time.perf_counter() - start:.2f} s")
+    print(f"\n{len(rows)} rows: {time.perf_counter() - start:.2f} s")
 
 
 if __name__ == "__main__":

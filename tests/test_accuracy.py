@@ -117,3 +117,17 @@ def test_the_shipped_predictions_have_not_drifted() -> None:
 def test_errors_are_symmetric_in_log_scale(report: accuracy.Accuracy) -> None:
     logs = [math.log(point.said / point.seen) for point in report["group"].points]
     assert abs(float(np.median(logs))) < 0.03
+
+
+def test_the_documentation_prints_the_errors_as_they_are(report: accuracy.Accuracy) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "prediction.md").read_text(encoding="utf-8")
+    printed = {
+        cells[0]: cells
+        for line in text.splitlines()
+        if len(cells := [cell.strip() for cell in line.strip("| ").split(" | ")]) == 8
+    }
+    for one in report.held_out:
+        median, p90 = (float(cell.rstrip("%")) / 100 for cell in printed[one.name][2:4])
+        assert median == pytest.approx(one.median, abs=0.002)
+        assert p90 == pytest.approx(one.p90, abs=0.004)
+        assert printed[one.name][7].endswith(one.worst.name)

@@ -411,6 +411,20 @@ def test_a_question_refuses_what_it_cannot_mean() -> None:
         asked(mode="v2v")
 
 
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"height": 2160, "width": 3840}, "680,400 tokens"),
+        ({"num_gpus": 64}, "up to 32"),
+        ({"height": 64, "width": 64, "frames": 5}, "measured clips support 500"),
+    ],
+    ids=str,
+)
+def test_a_question_beyond_all_measurements_is_refused(changes: dict[str, int], words: str) -> None:
+    with pytest.raises(InvalidArgument, match=words):
+        asked(**changes)
+
+
 def test_the_floor_is_the_printed_peak() -> None:
     said = performance.predict(asked())
     flops = 80 * wan.forward_flops(wan.architecture(said.question.model), 480, 832, 81).total

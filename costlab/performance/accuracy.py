@@ -150,6 +150,23 @@ class Accuracy:
         }  # fmt: skip
 
 
+def markdown(report: Accuracy) -> str:
+    """Return the errors as the table of ``docs/prediction.md``."""
+    lines = [
+        "| held out | clips / groups | median | p90 | median, p90 by group | inside the interval "
+        "(by group) | nearest clip: median, p90 | worst |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    lines += [
+        f"| {one.name} | {len(one.points)} / {one.groups} | {one.median:.1%} | {one.p90:.1%} "
+        f"| {one.group_median:.1%}, {one.group_p90:.1%} | {one.coverage:.0%} "
+        f"({one.group_coverage:.0%}) | {one.baseline_median:.0%}, {one.baseline_p90:.0%} "
+        f"| {one.worst.error:+.0%}: {one.worst.name} |"
+        for one in report.held_out
+    ]
+    return "\n".join(lines)
+
+
 def weighted_quantile(values: Floats, weights: Floats, level: float) -> float:
     """Return the smallest value at which the cumulated weight reaches ``level``."""
     order = np.argsort(values)

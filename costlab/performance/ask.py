@@ -31,6 +31,11 @@ MODELS: Mapping[str, str] = {
 }
 
 
+SHORTEST, LONGEST, MOST_GPUS = 500, 300_000, 32
+"""Beyond four times what anybody measured (75,600 tokens, 8 GPUs; a single frame at the short end)
+nothing can be said, and a question is refused."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Question:
     """One clip on one kind of GPU. What is absent means plain diffusers as `costlab bench` runs it.
@@ -60,7 +65,17 @@ class Question:
     boundary: float | None = None
 
     def __post_init__(self) -> None:
-        wan.check_size(architecture(self.model), self.height, self.width, self.frames)
+        arch = architecture(self.model)
+        length = wan.tokens(arch, self.height, self.width, self.frames)
+        if not SHORTEST <= length <= LONGEST:
+            raise InvalidArgument(
+                f"{arch.id} at {self.height}×{self.width}×{self.frames} is {length:,} tokens; "
+                f"measured clips support {SHORTEST:,} to {LONGEST:,}"
+            )
+        if self.num_gpus > MOST_GPUS:
+            raise InvalidArgument(
+                f"num_gpus: measured clips support up to {MOST_GPUS}, got {self.num_gpus}"
+            )
         gpu(self.gpu)
         for name in ("num_gpus", "steps", "batch_size"):
             if getattr(self, name) < 1:
