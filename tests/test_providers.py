@@ -72,6 +72,8 @@ def test_fal_is_told_to_switch_sound_off_and_how_many_frames_to_make() -> None:
     assert wan["json"]["num_frames"] == 121
     assert wan["json"]["frames_per_second"] == 24
     assert "image_url" in wan["json"]
+    unnamed = payload("kling-2.5-turbo-pro", "5", provider="fal")
+    assert unnamed["url"] is None  # the page that prices it does not name its path
 
 
 def test_kling_is_told_the_mode_that_stands_for_the_resolution() -> None:

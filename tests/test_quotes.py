@@ -9,8 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from costlab import catalog
+from costlab import catalog, store
 from costlab.core import Basis, CannotServe, ClipRequest, NotOnSale, UnknownName
 
 TODAY = date(2026, 11, 22)
@@ -44,6 +46,7 @@ def worked(
     return Worked(model, request, usd, working, rule, source, options)
 
 
+MODELS = store.load(catalog.MODELS)
 LITELLM = "BerriAI/litellm"
 COMFY = "Comfy-Org/docs"
 AUGUST = date(2026, 8, 1)
@@ -394,6 +397,31 @@ def test_many_quotes_at_once_equal_the_exact_path() -> None:
         except (CannotServe, NotOnSale):
             expected = None
         assert micro == expected
+
+
+@settings(deadline=None, max_examples=60)
+@given(
+    st.sampled_from([entry for entry in MODELS if entry.kind == "api"]),
+    st.integers(1, 14),
+    st.sampled_from(["480p", "720p", "1080p"]),
+    st.sampled_from(["t2v", "i2v"]),
+    st.booleans(),
+)
+def test_a_longer_clip_of_one_seller_is_never_cheaper_and_variants_multiply(
+    entry: catalog.Model, seconds: int, resolution: str, mode: Any, audio: bool
+) -> None:
+    def asked(length: int, variants: int = 1) -> catalog.Quote:
+        request = ask(str(length), resolution, audio=audio, mode=mode, variants=variants)
+        return catalog.quote(entry.id, request, as_of=TODAY)
+
+    try:
+        short, longer, three = asked(seconds), asked(seconds + 1), asked(seconds, 3)
+    except (CannotServe, NotOnSale):
+        return
+    if short.provider == longer.provider:
+        assert short.micro_usd <= longer.micro_usd
+    assert short.billed_seconds >= seconds
+    assert abs(three.micro_usd - 3 * short.micro_usd) <= 2 * len(short.lines)
 
 
 def test_the_basis_of_a_quote_is_that_of_its_source() -> None:

@@ -80,8 +80,9 @@ class Fal(Adapter):
                 body["generate_audio"] = row.audio
         if endpoint.count("/") < 4 and not endpoint.endswith(("-to-video", "turbo", "lora")):
             endpoint += "/image-to-video" if plan.request.mode == "i2v" else "/text-to-video"
+        named = "/" in row.endpoint  # the price page names some models without their path
         return {
-            "url": f"https://queue.fal.run/{endpoint}",
+            "url": f"https://queue.fal.run/{endpoint}" if named else None,
             "json": with_image(body, plan, "image_url", "video_url"),
         }
 

@@ -22,13 +22,10 @@ class InferenceSh(Adapter):
     }
 
     def payload(self, plan: Plan) -> dict[str, Any]:
-        """Return the run of an app; the app's own input schema was not read."""
-        neutral = neutral_payload(plan)["json"]
-        app = f"klingai/{neutral.pop('model')}"
-        return {
-            "url": "https://api.inference.sh/apps/run",
-            "json": {"app": app, "input": neutral},
-        }
+        """Return the run of an app, whose own input fields were not read."""
+        body = neutral_payload(plan)["json"]
+        app = body.pop("model")
+        return {"url": "https://api.inference.sh/apps/run", "json": {"app": app, "input": body}}
 
 
 ADAPTER = InferenceSh()
