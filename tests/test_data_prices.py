@@ -139,3 +139,9 @@ def test_the_page_on_prices_counts_the_rows_and_lists_what_was_left_out() -> Non
     for row in catalog.left_out():
         assert f"| {row.table} | {row.seller} | " in text
         assert row.why in text
+
+
+def test_every_table_of_the_catalog_is_built_and_holds_rows(own_store: Path) -> None:
+    tables = {value for value in vars(catalog).values() if isinstance(value, store.Shelf)}
+    assert tables == set(catalog.SHELVES)
+    assert all(store.build(catalog.SHELVES).values())

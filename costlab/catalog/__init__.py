@@ -80,12 +80,14 @@ from costlab.store import Shelf
 SHELVES: tuple[Shelf[Any], ...] = (
     MODELS,
     PRICES,
+    LEFT_OUT,
     OFFERS,
     SPOT_ADVICE,
+    SERVERLESS,
+    COMMITMENTS,
     OWNED,
     FEES,
     PACKS,
-    LEFT_OUT,
 )
 """Every table of the book that this package makes."""
 
