@@ -107,6 +107,7 @@ class Recipe(NamedTuple):
     num_gpus: int
     image: bool
     precision: str
+    stored: str
     kernel: str
     kernel_name: str
     stack: str
@@ -150,7 +151,6 @@ STACKS: tuple[tuple[str, str], ...] = (
     (r"wan2gp", "wan2gp"),
     (r"turbo.?diffusion", "turbodiffusion"),
     (r"kiss|krai", "kiss-v"),
-    (r"cache.?dit", "cache-dit"),
     (r"diffusers|huggingface", "diffusers"),
 )
 
@@ -256,6 +256,7 @@ def resolve(
         num_gpus=num_gpus,
         image=arch.mode == "i2v" or (arch.mode == "ti2v" and mode == "i2v"),
         precision=exact,
+        stored=_stored(exact, technique_text),
         kernel=kernel,
         kernel_name=kernel_name,
         stack=named,
@@ -275,6 +276,16 @@ def resolve(
         compiled="compil" in technique_text,
         words="; ".join(sorted(unknown)),
     )
+
+
+def _stored(precision: str, technique: str) -> str:
+    """Return the format that the transformer's weights are held in."""
+    if re.search(r"(storage|stored)\W+(in\W+)?fp8|fp8\W+(storage|weight)", technique):
+        return "fp8"
+    bare = precision.split()[0]
+    if bare.startswith("int8"):
+        return "int8"
+    return bare if bare in wan.STORED_BYTES else "bf16"
 
 
 def _layout(text: str, num_gpus: int, stack: str) -> tuple[int, int, int, str]:

@@ -319,8 +319,7 @@ def _offload_s(recipe: Recipe, forwards: int, forward_s: float) -> float:
     """Return seconds that moving weights over PCIe adds; a block at a time hides behind compute."""
     if recipe.offload == "none":
         return 0.0
-    stored = "bf16" if recipe.precision in ("bf16", "stack's own") else recipe.precision.split()[0]
-    expert = wan.expert_gib(recipe.arch, stored if stored in wan.STORED_BYTES else "int8")
+    expert = wan.expert_gib(recipe.arch, recipe.stored)
     gib_s = 14.0 if recipe.gpu.family in ("hopper", "blackwell") else 8.0
     if recipe.offload == "model":
         text = 0.0 if recipe.cpu_text else 2 * wan.text_encoder_gib()

@@ -83,11 +83,7 @@ def said_gib(recipe: Recipe, height: int, width: int, frames: int, batch: int) -
     """Return peak GiB per GPU by physics: the fullest of denoising and VAE decoding."""
     arch, count = recipe.arch, recipe.num_gpus if not recipe.per_gpu_clips else 1
     early = recipe.stack == "authors" and arch.id.startswith("wan2.1")
-    stored = recipe.precision.split()[0]
-    if early:
-        stored = "fp32"
-    expert = wan.expert_gib(arch, stored if stored in wan.STORED_BYTES else
-                            "int8" if stored.startswith("int8") else "bf16")  # fmt: skip
+    expert = wan.expert_gib(arch, "fp32" if early else recipe.stored)
     text = 0.0 if recipe.cpu_text and not recipe.fsdp else wan.text_encoder_gib()
     vae = wan.vae_gib(arch, recipe.vae_precision)
     live = wan.denoise_gib(arch, height, width, frames) * batch
