@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import streamlit as st
 
-from costlab.pages import accuracy, benchmark, look, overview, prediction, prices, scenario
+from costlab.pages import (
+    accuracy,
+    benchmark,
+    capacity,
+    look,
+    overview,
+    prediction,
+    prices,
+    scenario,
+)
 
 st.set_page_config(page_title="costlab", page_icon=look.ICON, layout="wide")
 st.navigation(
@@ -12,6 +21,7 @@ st.navigation(
         st.Page(overview.page, title="Overview", icon=":material/insights:", url_path="overview",
                 default=True),
         st.Page(scenario.page, title="Scenario", icon=":material/tune:", url_path="scenario"),
+        st.Page(capacity.page, title="Capacity", icon=":material/dns:", url_path="capacity"),
         st.Page(prices.page, title="Prices", icon=":material/sell:", url_path="prices"),
         st.Page(prediction.page, title="Prediction", icon=":material/query_stats:",
                 url_path="prediction"),

@@ -25,7 +25,7 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PAGES = ("overview", "scenario", "prices", "prediction", "accuracy", "benchmark")
+PAGES = ("overview", "scenario", "capacity", "prices", "prediction", "accuracy", "benchmark")
 
 
 def chromium() -> str | None:

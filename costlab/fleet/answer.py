@@ -664,6 +664,13 @@ def _summary(
             "rent of the hours that render (spot restarts included) / accepted clips of own GPUs",
             (*usage, clips),
         ),
+        "busy_usd_per_month": Figure.derived(
+            "rent of the hours that render a month",
+            busy_usd,
+            "USD/month",
+            "busy GPU-hours × USD per rented GPU-hour",
+            usage,
+        ),
         "idle_usd_per_month": Figure.derived(
             "rent of idle hours a month",
             float(month.value) - busy_usd - cold_usd,
@@ -863,7 +870,7 @@ def _warnings(
                     f"old{note}"
                 )
             elif note and offer.purchase != "owned":
-                found.append(f"{offer.id}: {offer.note}")
+                found.append(f"the price {offer.id} comes with a note: {offer.note}")
         said = [one.candidate.hardware.predictions[i] for i in one.candidate.places]
         notes = {note for prediction in said for note in prediction.notes}
         found += [f"{pool.gpu}: {note}" for note in sorted(notes)]

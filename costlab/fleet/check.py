@@ -52,7 +52,7 @@ class Played:
         return self.p95_wait.interval.low <= wait_s and self.week_p95_s <= wait_s
 
 
-def play(candidate: Candidate, cold_start_s: float, seed: int = 1) -> Played:
+def play(candidate: Candidate, promise_s: float, cold_start_s: float, seed: int = 1) -> Played:
     """Play a week, then the busiest day over and over, and watch that day's busiest hour.
 
     A slot that is not rented is held by a most urgent request of that length, so that a clip on it
@@ -128,7 +128,7 @@ def play(candidate: Candidate, cold_start_s: float, seed: int = 1) -> Played:
             one.name: _p95(finish[rush & (demand.kind == k)]) for k, one in enumerate(workloads)
         },
         busy_by_hour=_overlap(seen.begun_s[clip], seen.ended_s[clip]),
-        waits=_exceeded(wait[rush], wait[in_week], candidate.wait_s),
+        waits=_exceeded(wait[rush], wait[in_week], promise_s),
         day=_day(demand.arrival_s[people], seen.begun_s[people], seen.ended_s[people], week, day),
         clips=int(clip.sum()),
     )
@@ -173,12 +173,12 @@ def _exceeded(
 ) -> tuple[tuple[float, float, float], ...]:
     import numpy as np
 
-    points = sorted({0.0, 5.0, 15.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, promise_s})
+    points = [promise_s * part for part in (0, 0.1, 0.25, 0.5, 1, 1.5, 2)]
 
     def share(waits: NDArray[np.float64], longer_s: float) -> float:
         return float(np.mean(waits > longer_s)) if len(waits) else 0.0
 
-    return tuple((s, share(rush, s), share(week, s)) for s in points if math.isfinite(s))
+    return tuple((s, share(rush, s), share(week, s)) for s in points)
 
 
 def _day(
@@ -223,7 +223,7 @@ def kept_first(
         candidate = queue.pop(0)
         if candidate.kind == "batch":
             return candidate, None, queue
-        played = play(candidate, search.wishes.cold_start_s)
+        played = play(candidate, search.promise_s, search.wishes.cold_start_s)
         if played.keeps(candidate.wait_s) or attempt == 11:
             return candidate, played, queue
         buys = offers_of(candidate)

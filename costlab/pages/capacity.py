@@ -1,0 +1,615 @@
+"""How many GPUs, bought how, and how long people wait: the cheapest fleet that keeps a promise."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import streamlit as st
+
+from costlab import fleet, present, scenarios, store
+from costlab.core import CannotServe, CostlabError
+from costlab.pages import look
+from costlab.pages.overview import FIRST_SCENARIO
+
+PURCHASES = {
+    "owned": ("Own hardware", "#009E73"),
+    "reserved": ("Reserved", "#0072B2"),
+    "on_demand": ("On demand", "#56B4E9"),
+    "spot": ("Spot", "#E69F00"),
+    "community": ("Other people's machines", "#8C6D31"),
+}
+BUSY, IDLE, COLD, WAITING = "#D55E00", "#9E9E9E", "#56B4E9", "#CC79A7"
+DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+
+@st.cache_resource(max_entries=64, show_spinner="Looking for the cheapest GPUs …")
+def planned(asked: scenarios.Scenario, wishes: fleet.Wishes, version: str) -> fleet.FleetPlan:
+    """Return the plan of a scenario, remembered until the data, the scenario or a wish changes."""
+    del version
+    return fleet.plan(asked, wishes=wishes)
+
+
+def page() -> None:
+    """Draw the page."""
+    known = scenarios.known()
+    name = st.selectbox(
+        "Scenario",
+        list(known),
+        index=list(known).index(FIRST_SCENARIO),
+        format_func=lambda key: known[key].title,
+        key="fleet",
+        bind="query-params",
+    )
+    asked = known[name]
+    answer, rest = st.container(), st.container()
+    with rest:
+        st.subheader("What the GPUs do through the week")
+        buying = st.container()
+        week = st.container()
+        st.subheader("What the promise costs")
+        curve, waits, promise = st.columns([3, 3, 2])
+    with promise:
+        promised = _promise(asked)
+    with buying:
+        wishes = _wishes(asked)
+    try:
+        plan = planned(promised, wishes, store.version())
+    except CannotServe as error:
+        with answer:
+            st.info(f"{error}", icon=":material/info:")
+            st.caption(
+                "Pick another scenario, or change what is allowed below: ways to buy, the promise."
+            )
+        return
+    except CostlabError as error:
+        with answer:
+            look.refusal(error)
+        return
+    with answer:
+        _answer(plan)
+    with week:
+        _week(plan)
+    with curve:
+        _curve(plan)
+    with waits:
+        _waits(plan)
+    with rest:
+        _day(plan)
+        left, right = st.columns(2)
+        with left:
+            st.subheader("Own GPUs or an API?")
+            _break_even(plan)
+        with right:
+            st.subheader("Where the rent goes")
+            _rent(plan)
+        _rentals(plan)
+        look.proof(plan.figures(), key="fleet-proof")
+
+
+# ── What a person can change ──────────────────────────────────────────────────────────────────
+
+
+def _promise(asked: scenarios.Scenario) -> scenarios.Scenario:
+    offered = sorted({*fleet.PROMISES_S, asked.p95_wait_s})
+    promise_s = st.select_slider(
+        "95 % of people wait at most",
+        offered,
+        value=asked.p95_wait_s,
+        format_func=_time,
+        key=f"fleet-promise-{asked.id}",
+        help="For a free GPU, in the busiest hour of the week. Rendering comes on top.",
+    )
+    return replace(asked, p95_wait_s=promise_s)
+
+
+def _wishes(asked: scenarios.Scenario) -> fleet.Wishes:
+    usual = fleet.Wishes()
+    bought = st.pills(
+        "Ways to buy",
+        list(fleet.PURCHASES),
+        selection_mode="multi",
+        default=list(usual.purchases),
+        format_func=lambda name: PURCHASES[name][0],
+        key=f"fleet-buy-{asked.id}",
+        help="The scenario's own offer is always allowed.",
+    )
+    hours, spot, more = st.columns(3, vertical_alignment="bottom")
+    by_the_hour = hours.toggle(
+        "Give GPUs back in quiet hours",
+        value=True,
+        key=f"fleet-hours-{asked.id}",
+        help="What is rented on demand, on spot or from other people is paid only while needed; "
+        "each start costs its loading time.",
+    )
+    rate = spot.select_slider(
+        "A spot GPU is taken away",
+        [None, 0.001, 0.01, 0.05, 0.2],
+        value=None,
+        format_func=_often,
+        key=f"fleet-spot-{asked.id}",
+        help="Most sellers do not say how often. A clip that is cut off starts over.",
+    )
+    growth = more.number_input(
+        "Growth a month (%)", 0.0, 100.0, 5.0, 1.0, format="%.0f", key=f"fleet-growth-{asked.id}"
+    )
+    return fleet.Wishes(
+        purchases=tuple(name for name in fleet.PURCHASES if name in bought),
+        by_the_hour=by_the_hour,
+        interruptions_per_hour=rate,
+        growth_per_month=growth / 100,
+    )
+
+
+def _often(rate: float | None) -> str:
+    return "as sources say" if rate is None else f"every {1 / rate:,.0f} h"
+
+
+def _time(seconds: float) -> str:
+    if seconds < 120:
+        return f"{seconds:g} s"
+    return f"{seconds / 60:g} min" if seconds < 7200 else f"{seconds / 3600:g} h"
+
+
+# ── The answer ────────────────────────────────────────────────────────────────────────────────
+
+
+def _fleet_words(plan: fleet.FleetPlan) -> str:
+    """Say which GPUs, alike ones of all pools together."""
+    counts: dict[str, int] = {}
+    for pool in plan.pools:
+        for rental in pool.rentals:
+            bought = rental.offer.purchase
+            how = {
+                "owned": "owned {}s",
+                "reserved": "reserved {}s",
+                "spot": "{}s on spot",
+                "community": "{}s from other people",
+                "on_demand": "{}s rented",
+            }[bought].format(rental.offer.gpu)
+            when = "all week" if rental.all_week else "by the hour"
+            text = how if bought in ("owned", "reserved") else f"{how} {when}"
+            counts[text] = counts.get(text, 0) + rental.gpus
+    parts = [f"{count} {text}" for text, count in counts.items()]
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _answer(plan: fleet.FleetPlan) -> None:
+    summary = plan.summary
+    month = summary["usd_per_month"]
+    goal = (
+        f"keep 95 % of waits under {_time(plan.scenario.p95_wait_s)}"
+        if "p95_wait_s" in summary
+        else "do the month's work, for which nobody waits"
+    )
+    st.header(f"{_fleet_words(plan)} {goal}, for {present.money(month.value)} a month")
+    own = summary["own_usd_per_month"]
+    st.markdown(
+        f"The scenario's own GPUs, paid around the clock, come to {present.money(own.value)} a "
+        f"month. {_cheapest_api(plan)} {_outgrown(plan)}".replace("$", r"\$")
+    )
+    tiles = st.columns(5)
+    with tiles[0]:
+        look.tile("USD a month", month, "Rent of all these GPUs, idle hours and starts included.")
+    with tiles[1]:
+        look.tile(
+            "USD per accepted clip",
+            summary["usd_per_accepted_clip"],
+            "The whole rent over the clips from own GPUs that users keep (allocation basis). "
+            "Busy seconds alone (usage basis) come to "
+            f"{present.money(summary['usage_usd_per_accepted_clip'].value)}.",
+        )
+    with tiles[2]:
+        look.tile("GPUs at most at once", summary["gpus"], "In the busiest hour of the week.")
+    with tiles[3]:
+        look.tile(
+            "Rented hours that render",
+            summary["utilisation"],
+            "The rest is spare for the moments when many people come at once (utilisation).",
+        )
+    with tiles[4]:
+        look.tile(
+            "95 % wait at most (s)",
+            summary.get("p95_wait_s"),
+            "Simulated clip by clip in the week's busiest hour, with its 90 % interval.",
+        )
+    look.remarks(plan.warnings)
+
+
+def _cheapest_api(plan: fleet.FleetPlan) -> str:
+    able = [one for one in plan.break_even if one.usd_per_accepted_clip is not None]
+    if not able:
+        return "No API of the scenario can make all of these clips."
+    best = able[0]
+    price = present.money(best.usd_per_accepted_clip or 0)
+    text = (
+        f"The cheapest API that can make these clips, **{best.api}**, takes {price} a clip kept: "
+    )
+    if best.cheaper == "api":
+        return f"{text}less than own GPUs at every volume tried."
+    if best.cheaper == "fleet":
+        return f"{text}more than own GPUs at every volume tried."
+    return f"{text}own GPUs are cheaper from {_clips(best.last)} clips a month on."
+
+
+def _outgrown(plan: fleet.FleetPlan) -> str:
+    if plan.exhausted_on is None:
+        return ""
+    return (
+        f"At {present.percent(plan.wishes.growth_per_month)} growth a month, the busiest hour "
+        f"needs more GPUs from {plan.exhausted_on} on."
+    )
+
+
+def _clips(count: float | None) -> str:
+    return "–" if count is None else present.significant(count)
+
+
+# ── Charts ────────────────────────────────────────────────────────────────────────────────────
+
+
+def _week(plan: fleet.FleetPlan) -> None:
+    rentals = [(pool, rental) for pool in plan.pools for rental in pool.rentals]
+    hours = list(range(168))
+    labels = [f"{DAYS[hour // 24]} {hour % 24}:00" for hour in hours]
+    areas = [
+        {
+            "type": "scatter",
+            "x": hours,
+            "y": list(rental.gpus_by_hour),
+            "customdata": labels,
+            "name": rental.words,
+            "stackgroup": "rented",
+            "line": {"shape": "hv", "width": 0},
+            "fillcolor": PURCHASES[rental.offer.purchase][1],
+            "hovertemplate": "%{customdata}: %{y} rented<extra>%{fullData.name}</extra>",
+        }
+        for _, rental in rentals
+    ]
+    busy = {
+        "type": "scatter",
+        "x": hours,
+        "y": [sum(hour) for hour in zip(*(p.busy_by_hour for p in plan.pools), strict=True)],
+        "customdata": labels,
+        "name": "rendering",
+        "line": {"color": BUSY, "width": 2},
+        "hovertemplate": "%{customdata}: %{y:.1f} render<extra></extra>",
+    }
+    look.chart(
+        [*areas, busy],
+        {
+            "height": 360,
+            "showlegend": True,
+            "legend": {"orientation": "h", "y": -0.2},
+            "xaxis": {
+                "tickvals": [24 * day + 12 for day in range(7)],
+                "ticktext": list(DAYS),
+                "title": {"text": "hour of the week"},
+            },
+            "yaxis": {"title": {"text": "GPUs"}, "rangemode": "tozero"},
+        },
+        key="fleet-week",
+    )
+
+
+def _curve(plan: fleet.FleetPlan) -> None:
+    if not plan.curve:
+        st.caption("Nobody waits for these clips, so there is no promise to pay for.")
+        return
+    st.caption(
+        "Each point is the cheapest fleet found. Start to finish may take what the scenario's own "
+        "GPUs would need with that wait, so a looser promise lets slower GPUs in."
+    )
+    waits = [s for s, _ in plan.curve]
+    dollars = [cost for _, cost in plan.curve]
+    here = waits.index(plan.scenario.p95_wait_s)
+    look.chart(
+        [
+            {
+                "type": "scatter",
+                "x": waits,
+                "y": dollars,
+                "mode": "lines+markers",
+                "line": {"color": look.PALETTE[0], "shape": "hv"},
+                "customdata": [_time(s) for s in waits],
+                "hovertemplate": "95 %% within %{customdata}: $%{y:,.0f} a month<extra></extra>",
+            },
+            {
+                "type": "scatter",
+                "x": [waits[here]],
+                "y": [dollars[here]],
+                "mode": "markers+text",
+                "marker": {"size": 14, "color": BUSY},
+                "text": [present.money(dollars[here])],
+                "textposition": "top right",
+                "hoverinfo": "skip",
+            },
+        ],
+        {
+            "height": 320,
+            "xaxis": {
+                "type": "log",
+                "title": {"text": "95 % wait at most"},
+                "tickvals": waits[::2],
+                "ticktext": [_time(s) for s in waits[::2]],
+            },
+            "yaxis": {
+                "title": {"text": "USD a month"},
+                "range": [0, 1.15 * max(dollars)],
+                "tickprefix": "$",
+            },
+        },
+        key="fleet-curve",
+    )
+
+
+def _waits(plan: fleet.FleetPlan) -> None:
+    pools = [pool for pool in plan.pools if pool.waits]
+    if not pools:
+        return
+    st.caption(
+        "How many people wait longer than that, simulated clip by clip. The promise holds where "
+        "the bar at the promised wait stays under the dotted line."
+    )
+    worst = max(pools, key=lambda pool: pool.p95_wait_s.value if pool.p95_wait_s else 0)
+    seconds = [s for s, _, _ in worst.waits]
+    look.chart(
+        [
+            {
+                "type": "bar",
+                "name": title,
+                "x": [f"over {_time(s)}" if s else "at all" for s in seconds],
+                "y": [point[place] for point in worst.waits],
+                "marker": {"color": colour},
+                "hovertemplate": f"%{{y:.1%}} wait %{{x}}<extra>{title}</extra>",
+            }
+            for place, title, colour in (
+                (1, "busiest hour", look.PALETTE[0]),
+                (2, "whole week", look.PALETTE[4]),
+            )
+        ]
+        + [
+            {
+                "type": "scatter",
+                "name": "promise: 5 %",
+                "x": [f"over {_time(s)}" if s else "at all" for s in seconds],
+                "y": [0.05] * len(seconds),
+                "mode": "lines",
+                "line": {"color": BUSY, "dash": "dot"},
+                "hoverinfo": "skip",
+            }
+        ],
+        {
+            "height": 320,
+            "barmode": "group",
+            "showlegend": True,
+            "legend": {"orientation": "h", "y": 1.12},
+            "xaxis": {"title": {"text": "wait"}},
+            "yaxis": {"title": {"text": "share of people"}, "tickformat": ".0%"},
+        },
+        key="fleet-waits",
+    )
+
+
+@st.fragment
+def _day(plan: fleet.FleetPlan) -> None:
+    pools = [pool for pool in plan.pools if pool.day]
+    if not pools:
+        return
+    st.subheader("The busiest day, hour by hour")
+    names = [pool.route for pool in pools]
+    left, right = st.columns([3, 2], vertical_alignment="center")
+    hour = left.select_slider(
+        "Hour", list(range(24)), value=_busiest(pools[0].day), key="fleet-hour",
+        format_func=lambda h: f"{h}:00",
+    )  # fmt: skip
+    route = names[0]
+    if len(names) > 1:
+        route = right.selectbox("Clips of", names, key="fleet-pool")
+    pool = pools[names.index(route)]
+    seen = pool.day[hour]
+    free = max(0, seen.slots - seen.rendering)
+    st.markdown(
+        f"**{hour}:00 to {hour + 1}:00** — {seen.asked:,} clips are asked for. At half past, "
+        f"{seen.rendering:,} are being made, {free:,} {_places(pool)} stand ready and "
+        f"{seen.waiting:,} people wait. Of those who ask in this hour 95 % start within "
+        f"{_time(round(seen.p95_wait_s))}; the longest wait is "
+        f"{_time(round(seen.longest_wait_s))}."
+    )
+    _places_chart(pool, seen)
+
+
+def _busiest(day: Sequence[fleet.HourSeen]) -> int:
+    return max(day, key=lambda seen: seen.asked).hour
+
+
+def _places(pool: fleet.PoolPlan) -> str:
+    return "GPUs" if pool.gpus_per_clip == 1 else f"groups of {pool.gpus_per_clip} GPUs"
+
+
+def _places_chart(pool: fleet.PoolPlan, seen: fleet.HourSeen) -> None:
+    """Draw one square for each place that renders, and one dot for each person who waits."""
+    most = max(one.slots for one in pool.day)
+    across = max(12, math.ceil(math.sqrt(most * 5)))
+    groups = (
+        ("makes a clip", 0, seen.rendering, BUSY, "square"),
+        ("ready", seen.rendering, seen.slots, PURCHASES["owned"][1], "square-open"),
+        ("given back", max(seen.slots, seen.rendering), most, IDLE, "square-open-dot"),
+    )
+    rows = math.ceil(most / across)
+    longest = min(max(one.waiting for one in pool.day), 3 * across)
+    queue = math.ceil(longest / across)
+    traces = [
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": name,
+            "x": [i % across for i in range(start, stop)],
+            "y": [-(i // across) for i in range(start, stop)],
+            "marker": {"symbol": symbol, "size": 14, "color": colour},
+            "hovertemplate": f"{name}<extra></extra>",
+        }
+        for name, start, stop, colour, symbol in groups
+    ]
+    shown = min(seen.waiting, 3 * across)
+    traces.append(
+        {
+            "type": "scatter",
+            "mode": "markers",
+            "name": "waits",
+            "x": [i % across for i in range(shown)],
+            "y": [-(rows + 0.5 + i // across) for i in range(shown)],
+            "marker": {"symbol": "circle", "size": 11, "color": WAITING},
+            "hovertemplate": "a person who waits<extra></extra>",
+        }
+    )
+    look.chart(
+        traces,
+        {
+            "height": 80 + 26 * (rows + queue),
+            "showlegend": True,
+            "legend": {"orientation": "h", "y": 1, "yanchor": "bottom"},
+            "xaxis": {"visible": False, "range": [-1, across]},
+            "yaxis": {"visible": False, "range": [-(rows + queue), 0.8]},
+        },
+        key="fleet-places",
+    )
+
+
+def _break_even(plan: fleet.FleetPlan) -> None:
+    able = [one for one in plan.break_even if one.usd_per_accepted_clip is not None]
+    clips = [volume for volume, _ in plan.cost_by_volume]
+    lines = [
+        {
+            "type": "scatter",
+            "mode": "lines",
+            "name": one.api,
+            "x": [clips[0], clips[-1]],
+            "y": [one.usd_per_accepted_clip] * 2,
+            "line": {"color": look.colour(one.api), "dash": "dot"},
+            "hovertemplate": f"{one.api}: $%{{y:.3f}}<extra></extra>",
+        }
+        for one in able
+    ]
+    own = {
+        "type": "scatter",
+        "mode": "lines+markers",
+        "name": "own GPUs",
+        "x": clips,
+        "y": [cost for _, cost in plan.cost_by_volume],
+        "line": {"color": look.FAMILY_COLOURS["wan"], "width": 3},
+        "hovertemplate": "%{x:,.0f} clips a month: $%{y:.3f}<extra>own GPUs</extra>",
+    }
+    look.chart(
+        [*lines, own],
+        {
+            "height": 360,
+            "showlegend": True,
+            "legend": {"orientation": "h", "y": -0.25},
+            "xaxis": {
+                "type": "log",
+                "title": {"text": "clips wanted a month"},
+                "dtick": 1,
+                "tickformat": "~s",
+            },
+            "yaxis": {
+                "type": "log",
+                "title": {"text": "USD per accepted clip"},
+                "dtick": "D2",
+                "tickformat": "$.2~f",
+            },
+        },
+        key="fleet-volume",
+    )
+    st.dataframe(
+        [
+            {
+                "API": one.api,
+                "USD a kept clip": one.usd_per_accepted_clip,
+                "Own GPUs are cheaper": one.reason
+                or {
+                    "fleet": "at every volume tried",
+                    "api": "at no volume tried",
+                    "depends": f"from {_clips(one.first)} clips a month on"
+                    if one.first == one.last
+                    else f"at times from {_clips(one.first)}, always from {_clips(one.last)}",
+                }[one.cheaper],
+            }
+            for one in plan.break_even
+        ],
+        hide_index=True,
+        placeholder="–",
+        column_config={"USD a kept clip": st.column_config.NumberColumn(format="$%.3f")},
+    )
+
+
+def _rent(plan: fleet.FleetPlan) -> None:
+    parts = (
+        ("making clips", "busy_usd_per_month", BUSY),
+        ("ready, not used", "idle_usd_per_month", IDLE),
+        ("starting up", "cold_start_usd_per_month", COLD),
+    )
+    figures = [(title, plan.summary[name], colour) for title, name, colour in parts]
+    look.chart(
+        [
+            {
+                "type": "bar",
+                "orientation": "h",
+                "y": [title for title, _, _ in figures],
+                "x": [float(figure.value) for _, figure, _ in figures],
+                "marker": {"color": [colour for _, _, colour in figures]},
+                "text": [present.money(figure.value) for _, figure, _ in figures],
+                "textposition": "auto",
+                "hovertemplate": "%{y}: $%{x:,.0f}<extra></extra>",
+            }
+        ],
+        {
+            "height": 220,
+            "xaxis": {"title": {"text": "USD a month"}, "tickprefix": "$", "rangemode": "tozero"},
+            "yaxis": {"autorange": "reversed", "automargin": True},
+        },
+        key="fleet-rent",
+    )
+    summary = plan.summary
+    st.markdown(
+        f"{look.badge(summary['usd_per_accepted_clip'].basis)} An accepted clip costs "
+        f"**{present.money(summary['usd_per_accepted_clip'].value)}** with everything that is "
+        f"paid (allocation), **{present.money(summary['usage_usd_per_accepted_clip'].value)}** "
+        "by busy seconds alone (usage).".replace("$", r"\$")
+    )
+
+
+def _rentals(plan: fleet.FleetPlan) -> None:
+    st.subheader("The GPUs, and what came second")
+    st.dataframe(
+        [
+            {
+                "Clips of": pool.route + (", batch" if pool.batch else ""),
+                "GPUs": rental.gpus,
+                "Type": rental.offer.gpu,
+                "For one clip": pool.gpus_per_clip,
+                "When": "all week" if rental.all_week else "by the hour",
+                "Bought": PURCHASES[rental.offer.purchase][0],
+                "From": rental.offer.provider,
+                "USD a GPU-hour": float(rental.price.value),
+                "USD a month": rental.line.micro_usd / 1e6,
+            }
+            for pool in plan.pools
+            for rental in pool.rentals
+        ],
+        hide_index=True,
+        column_config={
+            "USD a GPU-hour": st.column_config.NumberColumn(format="$%.2f"),
+            "USD a month": st.column_config.NumberColumn(format="$%,.0f"),
+        },
+    )
+    second = [
+        f"- **{pool.route}**: {pool.runner_up.words} — {pool.runner_up.why}"
+        for pool in plan.pools
+        if pool.runner_up
+    ]
+    if second:
+        st.markdown("Second best:\n" + "\n".join(second).replace("$", r"\$"))
+    with st.expander("What was not searched, and why"):
+        st.markdown("\n".join(f"- {text}" for text in plan.left_out))

@@ -1,0 +1,318 @@
+from __future__ import annotations
+
+import json
+import math
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from click.testing import CliRunner
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from costlab import catalog, fleet, projection, scenarios, traffic, unitcost
+from costlab.cli import main
+from costlab.core import CannotServe, InvalidArgument, UnknownName, usd
+from costlab.fleet import check, search, work
+
+H100 = fleet.Wishes(gpus=("H100-SXM",), gpus_per_clip=(1,))
+
+
+@pytest.fixture(scope="module")
+def studio() -> scenarios.Scenario:
+    return scenarios.scenario("brand-studio")
+
+
+def found(asked: scenarios.Scenario, wishes: fleet.Wishes = H100, **changes: object) -> float:
+    plan = fleet.plan(replace(asked, **changes), wishes=wishes)  # type: ignore[arg-type]
+    return float(plan.summary["usd_per_month"].value)
+
+
+def most(asked: scenarios.Scenario, **changes: object) -> int:
+    plan = fleet.plan(replace(asked, **changes), wishes=H100)  # type: ignore[arg-type]
+    return int(plan.summary["gpus"].value)
+
+
+def test_the_plan_keeps_the_promise_when_played(studio: scenarios.Scenario) -> None:
+    for name in ("brand-studio", "social-app-few-step"):
+        for pool in fleet.plan(scenarios.scenario(name)).pools:
+            assert pool.kept
+            assert pool.p95_wait_s is not None
+            assert pool.p95_wait_s.range is not None
+            promise = scenarios.scenario(name).p95_wait_s
+            assert pool.p95_wait_s.range.low <= promise
+            finish = [one.p95_finish_s for one in pool.classes]
+            assert all(one is not None and one.value > pool.p95_wait_s.value for one in finish)
+
+
+def test_line_items_add_up_to_the_bill_and_the_bill_to_its_parts(
+    studio: scenarios.Scenario,
+) -> None:
+    plan = fleet.plan(studio)
+    total = plan.summary["usd_per_month"].value
+    assert total == usd(sum(line.micro_usd for line in plan.bill))
+    assert total == sum(Decimal(pool.usd_per_month.value) for pool in plan.pools)
+    accepted = math.fsum(one.accepted_per_month for pool in plan.pools for one in pool.classes)
+    busy = float(plan.summary["busy_usd_per_month"].value)
+    usage = float(plan.summary["usage_usd_per_accepted_clip"].value)
+    assert usage == pytest.approx(busy / accepted)
+    idle = float(plan.summary["idle_usd_per_month"].value)
+    cold = float(plan.summary["cold_start_usd_per_month"].value)
+    assert busy + idle + cold == pytest.approx(float(total))
+    assert min(busy, idle, cold) >= 0
+    assert usage < float(total) / accepted
+
+
+def test_the_plan_is_never_dearer_than_the_scenarios_own_fleet() -> None:
+    for name in ("brand-studio", "social-app-few-step", "overnight-batch"):
+        asked = scenarios.scenario(name)
+        own = projection.project(asked)
+        rent = sum(Decimal(pool.usd_per_month.value) for pool in own.pools)
+        for wishes in (fleet.Wishes(), fleet.Wishes(purchases=(), by_the_hour=False)):
+            plan = fleet.plan(asked, wishes=wishes)
+            assert plan.summary["own_usd_per_month"].value == rent
+            assert plan.summary["usd_per_month"].value <= rent
+
+
+def test_without_other_offers_or_hours_the_plan_is_the_projections_fleet(
+    studio: scenarios.Scenario,
+) -> None:
+    wishes = replace(H100, purchases=(), by_the_hour=False)
+    plan = fleet.plan(studio, wishes=wishes)
+    own = projection.project(studio)
+    assert plan.summary["usd_per_month"].value == own.pools[0].usd_per_month.value
+    assert plan.summary["gpus"].value == own.pools[0].gpus.value
+
+
+@settings(max_examples=4, deadline=None)
+@given(clips=st.floats(300, 60_000), more=st.floats(1.01, 3))
+def test_more_demand_never_needs_fewer_gpus_or_a_cheaper_fleet(clips: float, more: float) -> None:
+    asked = scenarios.scenario("brand-studio")
+    assert found(asked, clips_per_month=clips) <= found(asked, clips_per_month=clips * more)
+    assert most(asked, clips_per_month=clips) <= most(asked, clips_per_month=clips * more)
+
+
+@settings(max_examples=4, deadline=None)
+@given(promise=st.floats(5, 2000), looser=st.floats(1.05, 5))
+def test_a_stricter_promise_is_never_cheaper(promise: float, looser: float) -> None:
+    asked = scenarios.scenario("brand-studio")
+    assert found(asked, p95_wait_s=promise) >= found(asked, p95_wait_s=promise * looser)
+
+
+def test_the_curve_falls_as_the_promise_loosens_and_meets_the_bill(
+    studio: scenarios.Scenario,
+) -> None:
+    plan = fleet.plan(studio)
+    costs = [cost for _, cost in plan.curve]
+    assert costs == sorted(costs, reverse=True)
+    assert dict(plan.curve)[studio.p95_wait_s] == float(plan.summary["usd_per_month"].value)
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    hours=st.lists(st.integers(0, 12), min_size=168, max_size=168),
+    at=st.integers(0, 167),
+    cold=st.floats(0, 1),
+)
+def test_a_slot_more_in_any_hour_never_rents_for_less(
+    hours: list[int], at: int, cold: float
+) -> None:
+    import numpy as np
+
+    offers = catalog.offers(scenarios.scenario("social-app").date, gpu="H100-SXM")
+    reserved = next(one for one in offers if one.purchase == "reserved")
+    by_hour = next(one for one in offers if one.purchase == "on_demand")
+    buys = [
+        work.Buy(offer=reserved, gpus=8, slots=8, usd_per_hour=15.0, cold_hours=cold,
+                 interruptions_per_h=0),
+        work.Buy(offer=by_hour, gpus=2, slots=2, usd_per_hour=5.0, cold_hours=cold,
+                 interruptions_per_h=0),
+    ]  # fmt: skip
+    needed = np.array(hours, np.int64)
+    needed[0] = max(needed[0], 1)
+    rent = search.cheapest_rent(needed, buys, by_the_hour=True)
+    assert (rent.slots >= needed).all()
+    more = needed.copy()
+    more[at] += 1
+    dearer = search.cheapest_rent(more, buys, by_the_hour=True)
+    assert dearer.usd_per_week >= rent.usd_per_week - 1e-6
+    level = search.cheapest_rent(needed, buys, by_the_hour=False)
+    assert level.usd_per_week >= rent.usd_per_week - 1e-6
+
+
+def test_slots_by_hour_agree_with_the_projections_busiest_hour(
+    studio: scenarios.Scenario,
+) -> None:
+    own = projection.project(studio)
+    plan = fleet.plan(studio, wishes=replace(H100, purchases=()))
+    (pool,) = plan.pools
+    assert max(pool.gpus_by_hour) == own.pools[0].gpus.value
+    assert min(pool.gpus_by_hour) < max(pool.gpus_by_hour)
+    busy = sum(pool.busy_by_hour) / sum(pool.gpus_by_hour)
+    assert busy == pytest.approx(float(pool.utilisation.value), rel=0.1)
+    assert all(
+        used <= rented + 1e-6
+        for used, rented in zip(pool.busy_by_hour, pool.gpus_by_hour, strict=True)
+        if rented == max(pool.gpus_by_hour)
+    )
+
+
+def test_switched_off_slots_are_held_by_level() -> None:
+    import numpy as np
+
+    begins, hours = check._off_times(np.array([2, 1, 1, 2, 0, 2]), 2)
+    assert sorted(zip(begins.tolist(), hours.tolist(), strict=True)) == [
+        (3600.0, 2.0), (4 * 3600.0, 1.0), (4 * 3600.0, 1.0),
+    ]  # fmt: skip
+
+
+def test_faster_start_to_finish_takes_more_gpus_per_clip(studio: scenarios.Scenario) -> None:
+    wishes = replace(H100, gpus_per_clip=(1, 2, 4, 8), purchases=("on_demand",))
+    slow = fleet.plan(studio, wishes=replace(wishes, finish_s=math.inf)).pools[0]
+    quick = fleet.plan(studio, wishes=replace(wishes, finish_s=200.0)).pools[0]
+    assert slow.gpus_per_clip < quick.gpus_per_clip
+    assert all(rental.gpus % quick.gpus_per_clip == 0 for rental in quick.rentals)
+    finish = quick.classes[0].p95_finish_s
+    assert finish is not None
+    assert finish.value <= 200 * 1.05
+    assert quick.usd_per_month.value > slow.usd_per_month.value
+
+
+def test_nothing_that_cannot_finish_in_time_is_offered(studio: scenarios.Scenario) -> None:
+    with pytest.raises(CannotServe, match="within the time asked for"):
+        fleet.plan(studio, wishes=replace(H100, finish_s=1.0))
+
+
+def test_spot_waits_for_a_known_interruption_rate(studio: scenarios.Scenario) -> None:
+    spot = replace(H100, purchases=("spot",))
+    without = fleet.plan(studio, wishes=spot)
+    assert any("interrupted" in text for text in without.left_out)
+    assert all(r.offer.purchase != "spot" for pool in without.pools for r in pool.rentals)
+    costs = []
+    for rate in (0.01, 0.5):
+        plan = fleet.plan(studio, wishes=replace(spot, interruptions_per_hour=rate))
+        assert {r.offer.purchase for pool in plan.pools for r in pool.rentals} == {"spot"}
+        assert all(pool.kept for pool in plan.pools)
+        costs.append(plan.summary["usd_per_month"].value)
+    assert costs[0] <= costs[1]
+
+
+def test_batch_work_is_level_and_has_no_wait() -> None:
+    plan = fleet.plan(scenarios.scenario("overnight-batch"))
+    assert plan.curve == ()
+    for pool in plan.pools:
+        assert pool.batch
+        assert pool.p95_wait_s is None
+        assert max(pool.gpus_by_hour) - min(pool.gpus_by_hour) <= 1
+        assert 0.9 < float(pool.utilisation.value) <= 0.96
+
+
+def test_batch_beside_people_costs_at_most_its_own_gpus(studio: scenarios.Scenario) -> None:
+    mix = traffic.mix(studio.mix)
+    first, *rest = mix.segments
+    half = replace(first, share=first.share / 2)
+    mixed = replace(mix, segments=(half, replace(half, name="night work", batch=True), *rest))
+    plan = fleet.plan(studio, mix=mixed, wishes=H100)
+    assert (
+        plan.summary["usd_per_month"].value
+        <= projection.project(studio, mix=mixed).pools[0].usd_per_month.value
+    )
+    assert all(pool.kept for pool in plan.pools)
+
+
+def test_break_even_lies_where_the_two_cost_the_same(studio: scenarios.Scenario) -> None:
+    plan = fleet.plan(studio, wishes=H100)
+    crossed = [one for one in plan.break_even if one.first]
+    assert crossed
+    for one in crossed:
+        assert one.first is not None
+        assert one.last is not None
+        assert one.first <= one.last
+        assert one.searched[0] <= one.first <= one.searched[1]
+        assert one.usd_per_accepted_clip is not None
+        below = [cost for clips, cost in plan.cost_by_volume if clips < one.first / 2]
+        above = [cost for clips, cost in plan.cost_by_volume if clips > one.last]
+        assert all(cost >= one.usd_per_accepted_clip for cost in below[:1])
+        assert all(cost <= one.usd_per_accepted_clip for cost in above)
+
+
+def test_headroom_and_growth_say_when_the_gpus_run_out(studio: scenarios.Scenario) -> None:
+    slow = fleet.plan(studio, wishes=replace(H100, growth_per_month=0.05))
+    fast = fleet.plan(studio, wishes=replace(H100, growth_per_month=0.5))
+    assert slow.exhausted_on is not None
+    assert fast.exhausted_on is not None
+    assert studio.date <= fast.exhausted_on <= slow.exhausted_on
+    room = float(slow.summary["headroom_clips_per_month"].value)
+    assert room >= traffic.mix(studio.mix).clips_per_month
+    assert most(studio, clips_per_month=room * 0.999) == most(studio)
+    assert fleet.plan(studio, wishes=H100).exhausted_on is None
+
+
+def test_the_runner_up_is_dearer_and_says_why() -> None:
+    plan = fleet.plan(scenarios.scenario("social-app-few-step"))
+    for pool in plan.pools:
+        assert pool.runner_up is not None
+        assert pool.runner_up.usd_per_month >= float(pool.usd_per_month.value) - 0.01
+        assert "dearer" in pool.runner_up.why
+
+
+def test_the_same_question_is_answered_once(studio: scenarios.Scenario) -> None:
+    assert fleet.plan(studio) is fleet.plan(studio)
+    assert fleet.plan(studio) is not fleet.plan(studio, wishes=H100)
+
+
+def test_no_clips_for_own_gpus_is_said_so() -> None:
+    with pytest.raises(CannotServe, match="no clips to own GPUs"):
+        fleet.plan(scenarios.scenario("dev-and-test"))
+
+
+def test_every_figure_is_estimated_and_opens(studio: scenarios.Scenario) -> None:
+    for path, figure in fleet.plan(studio).figures().items():
+        assert figure.basis == "estimated", path
+        assert figure.inputs, path
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"finish_s": 0.0},
+        {"cold_start_s": 3601.0},
+        {"interruptions_per_hour": -1.0},
+        {"gpus_per_clip": ()},
+        {"growth_per_month": -0.1},
+    ],
+)
+def test_wishes_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
+    with pytest.raises(InvalidArgument):
+        fleet.Wishes(**wrong)  # type: ignore[arg-type]
+
+
+def test_unknown_purchases_and_gpus_are_refused(studio: scenarios.Scenario) -> None:
+    with pytest.raises(UnknownName):
+        fleet.Wishes(purchases=("barter",))  # type: ignore[arg-type]
+    with pytest.raises(UnknownName):
+        fleet.plan(studio, wishes=fleet.Wishes(gpus=("H1000",)))
+
+
+def test_a_contract_price_is_what_the_own_gpus_cost(studio: scenarios.Scenario) -> None:
+    (own,) = studio.deployments
+    cheap = replace(studio, deployments=(replace(own, usd_per_gpu_hour=Decimal("0.5")),))
+    (pool,) = fleet.plan(cheap, wishes=H100).pools
+    assert {rental.price.value for rental in pool.rentals} == {Decimal("0.5")}
+    assert unitcost.hourly_price(cheap.deployments[0], cheap.date).value == Decimal("0.5")
+
+
+def test_the_command_prints_the_plan() -> None:
+    text = CliRunner().invoke(main, ["capacity", "plan", "brand-studio"], catch_exceptions=False)
+    assert text.exit_code == 0
+    assert "Next best" in text.output
+    answer = CliRunner().invoke(
+        main, ["capacity", "plan", "brand-studio", "--gpu", "H100-SXM", "--json"]
+    )
+    body = json.loads(answer.output)
+    assert body["scenario"] == "brand-studio"
+    assert sum(line["micro_usd"] for line in body["bill"]) == round(
+        float(body["summary"]["usd_per_month"]["value"]) * 1e6
+    )
+    assert len(body["pools"][0]["busy_by_hour"]) == 168
+    assert CliRunner().invoke(main, ["capacity", "plan", "dev-and-test"]).exit_code == 2
