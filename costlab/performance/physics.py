@@ -115,7 +115,21 @@ ELEMENTWISE_BYTES = {"tensorrt-llm": 70.0, "turbodiffusion": 90.0, "lightx2v": 1
 over the block's norms, modulation, rotary embedding and residuals with their fp32 casts."""
 
 START_S = 1.5
-"""Seconds around a clip that no stage explains, before calibration."""
+CPU_TEXT_S = 12.0
+"""Seconds around a clip that no stage explains, and of UMT5 on a CPU, before calibration."""
+
+BANDWIDTH_SHARE = 0.8
+UNSPLIT_SHARE = 0.3
+TILED_VAE = 1.65
+VAE_RATE = 0.0385
+VAE_BF16_GAIN = 2.2
+"""Share of the bandwidth that elementwise kernels reach; share of their work that sequence
+parallelism leaves whole; FLOPs of a tiled VAE over an untiled one (counted); fp32 VAE rate in
+TFLOP/s over √(bf16 TFLOP/s · GB/s), and what bf16 gains, near the 2.0 to 2.4 s that LightX2V prints
+for 275 TFLOP on an H100."""
+
+PCIE_GIB_S = {"once": 8.0, "once on servers": 14.0, "streamed": 16.0}
+"""GiB/s at which weights reach the card: whole models from pageable memory, or block by block."""
 
 WIRE_SHARE = {"nvlink": 0.6, "pcie": 0.5, "geforce": 0.3}
 """Share of the printed one-way link rate that collectives reach; GeForce cards go by the host."""
@@ -168,7 +182,7 @@ class Card(NamedTuple):
 def card(recipe: Recipe) -> Card:
     """Return the rates and factor words that do not depend on the clip's size."""
     arch, gpu = recipe.arch, recipe.gpu
-    family, chip, stack = gpu.family, silicon(gpu), recipe.stack
+    family, stack = gpu.family, recipe.stack
     base = sustained_tflops(gpu)
     fa2 = KERNEL_SHARE["fa2"][family]
     kernel = recipe.kernel
@@ -186,57 +200,69 @@ def card(recipe: Recipe) -> Card:
         gain = (gpu.peak_tflops(plain) / gpu.bf16_tflops) ** 0.6
     else:
         gain = 0.9 if plain == "int8-weight-only" else 1.0
-    width = f"{arch.dim}x{arch.layers}"
-    relative = kin(stack)
-    layout = recipe.layout if recipe.num_gpus > 1 else None
-    wire = link(gpu)
-    several = recipe.num_gpus > 1 and not recipe.per_gpu_clips
-    words = (
-        "", "", "", "" if several else None, "" if several else None, "", "", "",
-        chip,
-        f"{kernel} on {family}",
-        recipe.kernel_name,
-        kernel,
-        f"{recipe.precision} on {family}" if recipe.precision != "bf16" else None,
-        f"{recipe.precision} in {relative}" if recipe.precision != "bf16" else None,
-        relative,
-        stack,
-        relative,
-        f"{relative} on {chip}",
-        relative,
-        chip,
-        f"{relative} {recipe.vae_precision}{' tiled' if recipe.tiled_vae else ''}",
-        arch.vae,
-        f"{layout} over {wire[0]}" if several else None,
-        f"{layout} in {relative}" if several else None,
-        str(recipe.sequence * recipe.tensor) if several else None,
-        None if recipe.p2p or not several else "no p2p",
-        f"{recipe.offload} on {family}" if recipe.offload != "none" else None,
-        recipe.caches or None,
-        width,
-        f"{width} on {chip}",
-        width,
-        arch.id,
-        f"{relative} on {recipe.num_gpus} {chip}" if several else None,
-        f"{relative} on {chip}",
-        f"{arch.dim} {relative} {chip} {recipe.num_gpus} {recipe.precision} {recipe.kernel} "
-        f"{recipe.caches}",
-        recipe.words or None,
-    )  # fmt: skip
     element = ELEMENTWISE_BYTES.get(stack, 210.0) * (1.5 if arch.per_token_time else 1.0)
     element *= 0.5 if recipe.compiled else 1.0
     text_s = 2 * wan.text_encode_flops() / (base * 0.4e12)
     start = (
-        START_S + text_s + wan.image_encode_flops(arch) / 1e13 + (12.0 if recipe.cpu_text else 0.0)
+        START_S
+        + text_s
+        + wan.image_encode_flops(arch) / 1e13
+        + (CPU_TEXT_S if recipe.cpu_text else 0.0)
     )
     return Card(
         rates=(share * base * 1e12, gain * base * 1e12),
-        words=words,
-        wire=wire,
+        words=_words(recipe),
+        wire=link(gpu),
         cache_share={"": 1.0, "fast mode": 0.75}.get(recipe.caches, 0.55),
         element_bytes=element,
         start_s=start,
     )
+
+
+def _words(recipe: Recipe) -> tuple[str | None, ...]:
+    """Return the word of every factor, in the order of `FACTORS`; None where it does not apply."""
+    arch, chip, family = recipe.arch, silicon(recipe.gpu), recipe.gpu.family
+    relative, width = kin(recipe.stack), f"{recipe.arch.dim}x{recipe.arch.layers}"
+    several = recipe.num_gpus > 1 and not recipe.per_gpu_clips
+    other = recipe.precision != "bf16"
+    tiled = " tiled" if recipe.tiled_vae else ""
+    named: dict[str, str | None] = {
+        "unsplit everywhere": "" if several else None,
+        "link everywhere": "" if several else None,
+        "silicon": chip,
+        "kernel on family": f"{recipe.kernel} on {family}",
+        "kernel name": recipe.kernel_name,
+        "longer sequence": recipe.kernel,
+        "precision on family": f"{recipe.precision} on {family}" if other else None,
+        "precision in stack": f"{recipe.precision} in {relative}" if other else None,
+        "stack family": relative,
+        "stack": recipe.stack,
+        "elementwise of stack": relative,
+        "stack on silicon": f"{relative} on {chip}",
+        "fixed of stack": relative,
+        "vae on silicon": chip,
+        "vae of stack": f"{relative} {recipe.vae_precision}{tiled}",
+        "vae version": arch.vae,
+        "link layout": f"{recipe.layout} over {link(recipe.gpu)[0]}" if several else None,
+        "layout in stack": f"{recipe.layout} in {relative}" if several else None,
+        "link count": str(recipe.sequence * recipe.tensor) if several else None,
+        "peer to peer": "no p2p" if several and not recipe.p2p else None,
+        "offload kind": f"{recipe.offload} on {family}" if recipe.offload != "none" else None,
+        "cache": recipe.caches or None,
+        "width": width,
+        "width on silicon": f"{width} on {chip}",
+        "elementwise of width": width,
+        "model": arch.id,
+        "count in stack": f"{relative} on {recipe.num_gpus} {chip}" if several else None,
+        "size in stack": f"{relative} on {chip}",
+        "group": f"{width} {relative} {chip} {recipe.num_gpus} {recipe.precision} {recipe.kernel} "
+        f"{recipe.caches}",
+        "technique words": recipe.words or None,
+    }
+    return tuple(named.get(factor.name, "") for factor in FACTORS)
+
+
+_BY_SIZE = [i for i, factor in enumerate(FACTORS) if factor.name in ("size in stack", "group")]
 
 
 class Case(NamedTuple):
@@ -245,7 +271,6 @@ class Case(NamedTuple):
     seconds: tuple[float, ...]
     words: tuple[str | None, ...]
     length: float
-    compute_share: float
 
 
 @lru_cache(maxsize=65536)
@@ -274,29 +299,31 @@ def case(
     skipped = fixed.cache_share
     att = attention / fixed.rates[0]
     lin = other / fixed.rates[1]
-    ele = cells * fixed.element_bytes / (gpu.bandwidth_gb_s * 0.8e9)
+    ele = cells * fixed.element_bytes / (gpu.bandwidth_gb_s * BANDWIDTH_SHARE * 1e9)
     compute = forwards * skipped / count
     unsplit = wire_s = 0.0
     together = recipe.sequence * recipe.tensor
     if count > 1 and not recipe.per_gpu_clips:
         rounds = forwards * skipped / recipe.cfg_degree
         if together > 1:
-            unsplit = rounds * (1 - 1 / together) * 0.3 * ele
+            unsplit = rounds * (1 - 1 / together) * UNSPLIT_SHARE * ele
         wire_s = rounds * _wire_s(recipe, cells, together, fixed.wire[1])
-    rate = 0.0385e12 * math.sqrt(gpu.bf16_tflops * gpu.bandwidth_gb_s)
-    rate *= 2.2 if recipe.vae_precision == "bf16" else 1.0
-    vae = (decode * (1.65 if recipe.tiled_vae else 1.0) + (encode if recipe.image else 0)) / rate
+    rate = VAE_RATE * 1e12 * math.sqrt(gpu.bf16_tflops * gpu.bandwidth_gb_s)
+    rate *= VAE_BF16_GAIN if recipe.vae_precision == "bf16" else 1.0
+    vae = (
+        decode * (TILED_VAE if recipe.tiled_vae else 1.0) + (encode if recipe.image else 0)
+    ) / rate
     start = fixed.start_s / batch
     if recipe.denoise_only:
         vae, start = 0.0, 0.0
     offload = _offload_s(recipe, forwards, att + lin + ele) / batch
     if recipe.per_gpu_clips:
         vae, start, offload = vae / count, start / count, offload / count
-    size = f" at {n}"
-    words = (*fixed.words[:-3], f"{fixed.words[-3]}{size}", f"{fixed.words[-2]}{size}",
-             fixed.words[-1])  # fmt: skip
+    words = list(fixed.words)
+    for i in _BY_SIZE:
+        words[i] = f"{words[i]} at {n}"
     seconds = (compute * att, compute * lin, compute * ele, unsplit, wire_s, vae, start, offload)
-    return Case(seconds, words, math.log(n / 32_760), (att + lin) / (att + lin + ele))
+    return Case(seconds, tuple(words), math.log(n / 32_760))
 
 
 def _wire_s(recipe: Recipe, cells: int, together: int, gb_s: float) -> float:
@@ -320,11 +347,12 @@ def _offload_s(recipe: Recipe, forwards: int, forward_s: float) -> float:
     if recipe.offload == "none":
         return 0.0
     expert = wan.expert_gib(recipe.arch, recipe.stored)
-    gib_s = 14.0 if recipe.gpu.family in ("hopper", "blackwell") else 8.0
+    server = recipe.gpu.family in ("hopper", "blackwell")
+    gib_s = PCIE_GIB_S["once on servers" if server else "once"]
     if recipe.offload == "model":
         text = 0.0 if recipe.cpu_text else 2 * wan.text_encoder_gib()
         return (2 * recipe.arch.experts * expert + text) / gib_s
-    transfer = expert / 16.0
+    transfer = expert / PCIE_GIB_S["streamed"]
     if recipe.offload == "block":
         return forwards * float((forward_s**3 + transfer**3) ** (1 / 3) - forward_s)
     return forwards * transfer
