@@ -110,6 +110,23 @@ def test_words_are_read_as_people_write_them(
     assert (found.stack, found.kernel, found.layout, found.offload, found.vae_precision) == expected
 
 
+@pytest.mark.parametrize(("text", "count", "expected"), [
+    (None, 1, (1, 1, 1, "one")), (None, 8, (1, 8, 1, "ulysses")),
+    ("ulysses", 4, (1, 4, 1, "ulysses")), ("ring", 4, (1, 4, 1, "ring")),
+    ("tensor", 4, (1, 1, 4, "tensor")), ("TP8", 8, (1, 1, 8, "tensor")),
+    ("ulysses 2 ring 2", 4, (1, 4, 1, "mixed")), ("ulysses 1 ring 4", 4, (1, 4, 1, "ring")),
+    ("ulysses+ring", 4, (1, 4, 1, "mixed")), ("cfg 2 ulysses 4", 8, (2, 4, 1, "ulysses")),
+    ("ulysses 4", 8, (2, 4, 1, "ulysses")), ("cfg parallel", 2, (2, 1, 1, "ulysses")),
+    ("ulysses_degree=4, ring_degree=2", 8, (1, 8, 1, "mixed")),
+    ("SGLang tensor parallel 4", 4, (1, 1, 4, "tensor")),
+])  # fmt: skip
+def test_a_layout_is_read_with_and_without_its_degrees(
+    text: str | None, count: int, expected: tuple[int, int, int, str]
+) -> None:
+    found = ask.recipe(asked(num_gpus=count, parallel=text))
+    assert (found.cfg_degree, found.sequence, found.tensor, found.layout) == expected
+
+
 def test_distilled_is_not_tiled() -> None:
     assert not ask.recipe(asked(technique="4-step distill")).tiled_vae
     assert ask.recipe(asked(technique="tiled VAE")).tiled_vae

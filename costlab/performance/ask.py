@@ -268,7 +268,7 @@ def resolve(
         caches=caches,
         tiled_vae=bool(re.search(r"\btil(ed|ing)", technique_text)),
         vae_precision="bf16" if named in BF16_VAE or "bf16 vae" in technique_text else "fp32",
-        cpu_text=bool(re.search(r"t5.*cpu", technique_text)),
+        cpu_text=bool(re.search(r"t5.*cpu", f"{technique_text} {offload or ''}".lower())),
         fsdp="fsdp" in technique_text or (named == "authors" and num_gpus > 1),
         p2p=not re.search(r"no p2p", technique_text),
         per_gpu_clips="offline" in technique_text or "data" in layout_text,
@@ -293,27 +293,27 @@ def _layout(text: str, num_gpus: int, stack: str) -> tuple[int, int, int, str]:
     if num_gpus == 1:
         return 1, 1, 1, "one"
 
-    def degree(pattern: str) -> int:
-        found = re.search(rf"(?:{pattern})[^\d;,+]{{0,12}}(\d+)", text)
-        return int(found[1]) if found else (0 if re.search(pattern, text) is None else -1)
+    def degree(pattern: str) -> int | None:
+        """The number behind the word; None where the word stands alone, 1 where it is missing."""
+        found = re.search(rf"(?:{pattern})[^\d;,+a-z]{{0,3}}(\d+)", text)
+        if found:
+            return int(found[1])
+        return None if re.search(pattern, text) else 1
 
-    cfg = degree(r"cfg|guidance")
-    cfg_degree = 2 if cfg and num_gpus % 2 == 0 and cfg != 1 else 1
+    cfg = degree(r"cfg(?:[ _-]?parallel)?|guidance(?: parallel)?")
+    ring, ulysses = degree(r"\bring(?:[ _-]?degree)?"), degree(r"ulysses(?:[ _-]?degree)?|usp|\bsp")
+    tensor = degree(r"tensor(?!rt)(?:[ _-]?parallel)?|\btp")
+    unnamed = cfg == ring == ulysses == tensor == 1
+    known = (ring or 1) * (ulysses or 1) * (tensor or 1)
+    guided = cfg != 1 or (known > 1 and known * 2 == num_gpus)
+    guided = guided or (unnamed and stack == "tensorrt-llm")
+    cfg_degree = 2 if guided and num_gpus % 2 == 0 else 1
     rest = num_gpus // cfg_degree
-    ring, ulysses, tensor = (
-        degree(r"\bring"),
-        degree(r"ulysses|usp|\bsp"),
-        degree(r"tensor(?!rt)|\btp"),
-    )
-    if not (ring or ulysses or tensor or cfg) and stack == "tensorrt-llm":
-        cfg_degree, rest = (2, num_gpus // 2) if num_gpus % 2 == 0 else (1, num_gpus)
-    if tensor:
-        width = rest if tensor < 0 or rest % tensor else tensor
+    if tensor != 1:
+        width = rest if tensor is None or rest % tensor else tensor
         return cfg_degree, rest // width, width, "tensor"
-    if ring and not ulysses and abs(ring) != 1:
-        return cfg_degree, rest, 1, "ring"
-    if ring > 1 and ulysses > 1:
-        return cfg_degree, rest, 1, "mixed"
+    if ring != 1:
+        return cfg_degree, rest, 1, "ring" if ulysses == 1 else "mixed"
     return cfg_degree, rest, 1, "ulysses"
 
 
