@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import streamlit as st
 
-from costlab import fleet, present, scenarios, store
+from costlab import fleet, present, routing, scenarios, store
 from costlab.core import CannotServe, CostlabError
 from costlab.pages import look
 from costlab.pages.overview import FIRST_SCENARIO
@@ -34,7 +34,8 @@ def planned(asked: scenarios.Scenario, wishes: fleet.Wishes, version: str) -> fl
 def page() -> None:
     """Draw the page."""
     known = scenarios.known()
-    name = st.selectbox(
+    left, right = st.columns([3, 2])
+    name = left.selectbox(
         "Scenario",
         list(known),
         index=list(known).index(FIRST_SCENARIO),
@@ -42,7 +43,15 @@ def page() -> None:
         key="fleet",
         bind="query-params",
     )
-    asked = known[name]
+    policies = routing.policies()
+    policy = right.selectbox(
+        "Routing policy",
+        list(policies),
+        index=list(policies).index(known[name].policy),
+        format_func=lambda key: policies[key].title,
+        key=f"fleet-policy-{name}",
+    )
+    asked = replace(known[name], policy=policy)
     answer, rest = st.container(), st.container()
     with rest:
         st.subheader("What the GPUs do through the week")
@@ -60,7 +69,8 @@ def page() -> None:
         with answer:
             st.info(f"{error}", icon=":material/info:")
             st.caption(
-                "Pick another scenario, or change what is allowed below: ways to buy, the promise."
+                "Pick another scenario or policy, or change what is allowed below: ways to buy, "
+                "the promise."
             )
         return
     except CostlabError as error:
@@ -115,13 +125,22 @@ def _wishes(asked: scenarios.Scenario) -> fleet.Wishes:
         key=f"fleet-buy-{asked.id}",
         help="The scenario's own offer is always allowed.",
     )
-    hours, spot, more = st.columns(3, vertical_alignment="bottom")
+    hours, start, spot, more = st.columns(4, vertical_alignment="bottom")
     by_the_hour = hours.toggle(
         "Give GPUs back in quiet hours",
         value=True,
         key=f"fleet-hours-{asked.id}",
         help="What is rented on demand, on spot or from other people is paid only while needed; "
         "each start costs its loading time.",
+    )
+    cold_start_s = start.select_slider(
+        "A rented GPU starts in",
+        [60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0],
+        value=usual.cold_start_s,
+        format_func=_time,
+        key=f"fleet-cold-{asked.id}",
+        help="From order to first clip: the machine, the model's weights, the slow first clip. "
+        "Paid where the seller bills it (cold start).",
     )
     rate = spot.select_slider(
         "A spot GPU is taken away",
@@ -137,6 +156,7 @@ def _wishes(asked: scenarios.Scenario) -> fleet.Wishes:
     return fleet.Wishes(
         purchases=tuple(name for name in fleet.PURCHASES if name in bought),
         by_the_hour=by_the_hour,
+        cold_start_s=cold_start_s,
         interruptions_per_hour=rate,
         growth_per_month=growth / 100,
     )
@@ -148,8 +168,9 @@ def _often(rate: float | None) -> str:
 
 def _time(seconds: float) -> str:
     if seconds < 120:
-        return f"{seconds:g} s"
-    return f"{seconds / 60:g} min" if seconds < 7200 else f"{seconds / 3600:g} h"
+        return f"{seconds:.0f} s"
+    amount, unit = (seconds / 60, "min") if seconds < 7200 else (seconds / 3600, "h")
+    return f"{round(amount, 1):g} {unit}"
 
 
 # ── The answer ────────────────────────────────────────────────────────────────────────────────
@@ -238,7 +259,7 @@ def _outgrown(plan: fleet.FleetPlan) -> str:
         return ""
     return (
         f"At {present.percent(plan.wishes.growth_per_month)} growth a month, the busiest hour "
-        f"needs more GPUs from {plan.exhausted_on} on."
+        f"outgrows these GPUs on {plan.exhausted_on}."
     )
 
 
@@ -250,7 +271,10 @@ def _clips(count: float | None) -> str:
 
 
 def _week(plan: fleet.FleetPlan) -> None:
-    rentals = [(pool, rental) for pool in plan.pools for rental in pool.rentals]
+    rentals = sorted(
+        (rental for pool in plan.pools for rental in pool.rentals),
+        key=lambda rental: not rental.all_week,
+    )
     hours = list(range(168))
     labels = [f"{DAYS[hour // 24]} {hour % 24}:00" for hour in hours]
     areas = [
@@ -265,7 +289,7 @@ def _week(plan: fleet.FleetPlan) -> None:
             "fillcolor": PURCHASES[rental.offer.purchase][1],
             "hovertemplate": "%{customdata}: %{y} rented<extra>%{fullData.name}</extra>",
         }
-        for _, rental in rentals
+        for rental in rentals
     ]
     busy = {
         "type": "scatter",
@@ -348,11 +372,11 @@ def _waits(plan: fleet.FleetPlan) -> None:
     pools = [pool for pool in plan.pools if pool.waits]
     if not pools:
         return
-    st.caption(
-        "How many people wait longer than that, simulated clip by clip. The promise holds where "
-        "the bar at the promised wait stays under the dotted line."
-    )
     worst = max(pools, key=lambda pool: pool.p95_wait_s.value if pool.p95_wait_s else 0)
+    st.caption(
+        f"How many people wait longer than that for {worst.route}, simulated clip by clip. The "
+        "promise holds where the bar at the promised wait stays under the dotted line."
+    )
     seconds = [s for s, _, _ in worst.waits]
     look.chart(
         [
@@ -409,13 +433,11 @@ def _day(plan: fleet.FleetPlan) -> None:
         route = right.selectbox("Clips of", names, key="fleet-pool")
     pool = pools[names.index(route)]
     seen = pool.day[hour]
-    free = max(0, seen.slots - seen.rendering)
     st.markdown(
         f"**{hour}:00 to {hour + 1}:00** — {seen.asked:,} clips are asked for. At half past, "
-        f"{seen.rendering:,} are being made, {free:,} {_places(pool)} stand ready and "
-        f"{seen.waiting:,} people wait. Of those who ask in this hour 95 % start within "
-        f"{_time(round(seen.p95_wait_s))}; the longest wait is "
-        f"{_time(round(seen.longest_wait_s))}."
+        f"{seen.rendering:,} of {max(seen.slots, seen.rendering):,} {_places(pool)} are at work, "
+        f"and {seen.waiting:,} people wait. Of those who ask in this hour 95 % start within "
+        f"{_time(seen.p95_wait_s)}; the longest wait is {_time(seen.longest_wait_s)}."
     )
     _places_chart(pool, seen)
 
@@ -479,6 +501,9 @@ def _places_chart(pool: fleet.PoolPlan, seen: fleet.HourSeen) -> None:
 
 def _break_even(plan: fleet.FleetPlan) -> None:
     able = [one for one in plan.break_even if one.usd_per_accepted_clip is not None]
+    costs = [cost for _, cost in plan.cost_by_volume]
+    costs += [one.usd_per_accepted_clip or 0 for one in able]
+    wide = max(costs) > 4 * min(costs)
     clips = [volume for volume, _ in plan.cost_by_volume]
     lines = [
         {
@@ -514,10 +539,9 @@ def _break_even(plan: fleet.FleetPlan) -> None:
                 "tickformat": "~s",
             },
             "yaxis": {
-                "type": "log",
                 "title": {"text": "USD per accepted clip"},
-                "dtick": "D2",
                 "tickformat": "$.2~f",
+                **({"type": "log", "dtick": "D2"} if wide else {"rangemode": "tozero"}),
             },
         },
         key="fleet-volume",
