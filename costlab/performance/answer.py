@@ -580,6 +580,12 @@ def _notes(asked: Question, settled: Recipe, memory: Range) -> tuple[str, ...]:
     if settled.num_gpus > 1 and settled.arch.heads % (settled.sequence * settled.tensor):
         notes.append(f"{settled.arch.heads} heads do not divide by {settled.sequence}: Ulysses "
                      "needs another split")  # fmt: skip
+    newer = settled.gpu.family in ("hopper", "hopper-lean", "blackwell")
+    if settled.stack == "diffusers" and not asked.attention and newer:
+        notes.append(
+            "SDPA is taken as published xDiT rows reach it; a PyTorch that picks cuDNN's kernel "
+            "is faster: ask with attention=cudnn, or measure"
+        )
     if settled.caches:
         notes.append("a cache skips steps by what it sees, so its share depends on the clip")
     if settled.words:

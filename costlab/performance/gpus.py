@@ -48,6 +48,8 @@ class Gpu:
 
     def peak_tflops(self, precision: str) -> float:
         """Return the dense matrix rate of a precision, bf16's where no faster units exist."""
+        if precision == "bf16":
+            return self.bf16_tflops
         faster = {"fp8": self.fp8_tflops, "fp4": self.fp4_tflops, "int8": self.int8_tops}
         return max(faster.get(precision) or self.bf16_tflops, self.bf16_tflops)
 

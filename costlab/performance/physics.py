@@ -149,9 +149,12 @@ def sustained_tflops(card: Gpu) -> float:
     return float((printed**-4 + powered**-4) ** -0.25)
 
 
+_SAME_SILICON = {"A800-80GB": "A100-80GB", "H800": "H100-SXM"}
+
+
 def silicon(card: Gpu) -> str:
     """Return the name that cards of one chip share: the A800 is an A100, the H800 an H100."""
-    return {"A800-80GB": "A100-80GB", "H800": "H100-SXM"}.get(card.id, card.id)
+    return _SAME_SILICON.get(card.id, card.id)
 
 
 def kin(stack: str) -> str:
