@@ -230,7 +230,7 @@ def resolve(
         kernel = _first(KERNELS, kernel_text, kernel_text)
         unstated = "flash" in kernel_text and not re.search(r"\d", kernel_text)
         if unstated and kernel == "fa2" and _default_kernel(named, arch, card) == "fa3":
-            kernel = "fa3" if named != "authors" else "fa2"
+            kernel = "fa3"
         if kernel == "fa3" and not card.family.startswith("hopper"):
             kernel = "fa2" if card.family != "blackwell" else "tuned"
         kernel_name = re.sub(r"\(.*?\)|[^a-z0-9]", "", kernel_text)
