@@ -14,7 +14,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields, is_dataclass
 from datetime import date
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Decimal, InvalidOperation
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -34,12 +34,13 @@ class UnknownName(CostlabError, LookupError):
 
     @classmethod
     def among(cls, kind: str, name: str, known: Iterable[str]) -> UnknownName:
-        """Return the error for ``name``, with close matches or the whole list."""
+        """Return the error for ``name``, with close matches or the first names there are."""
         import difflib
 
         names = sorted(set(known))
         close = difflib.get_close_matches(name, names, n=4, cutoff=0.5)
-        offer = f"did you mean {', '.join(close)}?" if close else f"known: {', '.join(names)}"
+        shown = ", ".join(names[:12]) + (f" and {len(names) - 12} more" if len(names) > 12 else "")
+        offer = f"did you mean {', '.join(close)}?" if close else f"known: {shown}"
         return cls(f"unknown {kind} {name!r}; {offer}")
 
 
@@ -228,10 +229,15 @@ RESOLUTIONS: dict[str, int] = {
 def micro_usd(usd: Decimal) -> int:
     """Return a billed line in millionths of a dollar, rounded once, half to even.
 
+    Raises `InvalidArgument` for an amount that no bill can hold.
+
     >>> micro_usd(Decimal("0.0000025")), micro_usd(Decimal("0.0000035"))
     (2, 4)
     """
-    return int(usd.quantize(MICRO, rounding=ROUND_HALF_EVEN).scaleb(6))
+    try:
+        return int(usd.quantize(MICRO, rounding=ROUND_HALF_EVEN).scaleb(6))
+    except InvalidOperation as error:
+        raise InvalidArgument(f"{usd:.3e} dollars are more than a bill can hold") from error
 
 
 def usd(micro: int) -> Decimal:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal
 
 from costlab import store
@@ -85,23 +84,15 @@ def unreached(policy: Policy, segments: Iterable[Segment]) -> tuple[Rule, ...]:
     return tuple(rule for n, rule in enumerate(policy.rules) if n not in left)
 
 
-def _policy_file(path: Path) -> list[dict[str, Any]]:
-    loaded = store.load_yaml(path.read_text(encoding="utf-8"), path.name)
-    if not isinstance(loaded, dict):
-        raise BadData(path.name, ["expected one policy: a mapping with id, title, kind, rules"])
-    return [loaded]
-
-
 POLICIES = store.Shelf(
-    table="policies", record=Policy, pattern="policies/*.yaml", parse=_policy_file
+    table="policies", record=Policy, pattern="policies/*.yaml", parse=store.read_mapping
 )
 
 
 def policies() -> dict[str, Policy]:
     """Return every policy by id: the shipped ones, and on top of them the user's own."""
     shipped = {policy.id: policy for policy in store.records(POLICIES)}
-    added = store.entries("policy")
-    return shipped | {name: parse_policy(entry.body) for name, entry in added.items()}
+    return shipped | store.parsed_entries("policy", Policy)[0]
 
 
 def policy(policy_id: str) -> Policy:

@@ -38,13 +38,11 @@ class Scenario:
     note: str = ""
 
     def __post_init__(self) -> None:
-        problems = []
-        if self.clips_per_month is not None and not (
-            math.isfinite(self.clips_per_month) and self.clips_per_month >= 0
-        ):
-            problems.append(f"clips_per_month must not be negative, found {self.clips_per_month}")
-        if not self.p95_wait_s > 0:
-            problems.append(f"p95_wait_s must be greater than 0, found {self.p95_wait_s}")
+        problems = traffic.id_problems(self.id)
+        if self.clips_per_month is not None:
+            problems += traffic.volume_problems(self.clips_per_month)
+        if not 0 < self.p95_wait_s < math.inf:
+            problems.append(f"p95_wait_s must be a positive number, found {self.p95_wait_s}")
         if not 0 < self.batch_utilisation <= 1:
             problems.append(f"batch_utilisation must be in (0, 1], found {self.batch_utilisation}")
         if not 0 <= self.api_failure_share < 1:
@@ -113,23 +111,25 @@ def _policy_routes(scenario: Scenario, policy: routing.Policy) -> None:
             )
 
 
-def _scenario_file(path: Path) -> list[dict[str, Any]]:
-    loaded = store.load_yaml(path.read_text(encoding="utf-8"), path.name)
-    if not isinstance(loaded, dict):
-        raise BadData(path.name, ["expected one scenario: a mapping with id, title, date, mix, …"])
-    return [loaded]
-
-
 SCENARIOS = store.Shelf(
-    table="scenarios", record=Scenario, pattern="scenarios/*.yaml", parse=_scenario_file
+    table="scenarios", record=Scenario, pattern="scenarios/*.yaml", parse=store.read_mapping
 )
 
 
 def known() -> dict[str, Scenario]:
     """Return every scenario by id: the shipped ones, and on top of them the user's own."""
     shipped = {scenario.id: scenario for scenario in store.records(SCENARIOS)}
-    added = store.entries("scenario")
-    return shipped | {name: parse_scenario(entry.body) for name, entry in added.items()}
+    return shipped | store.parsed_entries("scenario", Scenario)[0]
+
+
+def shipped_ids() -> frozenset[str]:
+    """Return the ids of the scenarios that ship, which nobody may save over."""
+    return frozenset(scenario.id for scenario in store.records(SCENARIOS))
+
+
+def unusable() -> tuple[str, ...]:
+    """Return what is wrong with saved scenarios that can no longer be used, one text each."""
+    return tuple(str(error) for error in store.parsed_entries("scenario", Scenario)[1].values())
 
 
 def scenario(name: str) -> Scenario:
@@ -138,9 +138,12 @@ def scenario(name: str) -> Scenario:
         path = Path(name)
         if not path.is_file():
             raise UnknownName(f"no scenario file {name}")
-        return store.parse(_scenario_file(path), Scenario, path.name)[0]
+        return store.parse(store.read_mapping(path), Scenario, path.name)[0]
     found = known()
     if name not in found:
+        broken = store.parsed_entries("scenario", Scenario)[1]
+        if name in broken:
+            raise broken[name]
         raise UnknownName.among("scenario", name, found)
     return found[name]
 
@@ -151,7 +154,12 @@ def parse_scenario(body: dict[str, Any], where: str = "scenario") -> Scenario:
 
 
 def save_scenario(scenario: Scenario, *, who: str = "", why: str = "") -> None:
-    """Check a scenario and keep it in the user's store, as the newest of its id."""
+    """Check a scenario and keep it in the user's store, as the newest of its id.
+
+    Raises `BadData`, and `InvalidArgument` for the id of a scenario that ships.
+    """
+    if scenario.id in shipped_ids():
+        raise InvalidArgument(f"{scenario.id} ships with costlab: save under another name")
     traffic.mix(scenario.mix)
     check(scenario, routing.policy(scenario.policy))
     store.add_entry("scenario", scenario.id, plain(scenario), who=who, why=why)

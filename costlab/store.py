@@ -33,7 +33,7 @@ import duckdb
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from costlab.core import BadData, CostlabError
+from costlab.core import BadData, CostlabError, InvalidArgument
 
 LOCK_PATIENCE_S = 20.0
 
@@ -87,11 +87,12 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     Raises `BadData` where the file is not readable as that.
     """
     try:
-        text = path.read_text(encoding="utf-8")
+        text = path.read_text(encoding="utf-8-sig")
         if path.suffix == ".csv":
             lines = (line for line in text.splitlines() if not line.startswith("#"))
-            reader = csv.DictReader(lines, strict=True)
-            rows: Any = [_cells(path, number, row) for number, row in enumerate(reader, 1)]
+            reader = csv.DictReader(lines, strict=True, restkey=TOO_MANY)
+            _check_header(path, reader.fieldnames or ())
+            rows: Any = [_cells(row) for row in reader]
         elif path.suffix == ".json":
             loaded = json.loads(text)
             rows = loaded if isinstance(loaded, list) else [loaded]
@@ -106,10 +107,34 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
     return rows
 
 
-def _cells(path: Path, number: int, row: dict[str | None, Any]) -> dict[str, Any]:
-    if None in row:
-        raise BadData(path.name, [f"row {number}: more cells than the header has columns"])
-    return {str(key): cell for key, cell in row.items() if cell not in (None, "")}
+TOO_MANY = "cells beyond the header"
+
+
+def _check_header(path: Path, names: Sequence[str]) -> None:
+    if not names:
+        raise BadData(path.name, ["empty: expected a header line and rows"])
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise BadData(path.name, [f"column {name!r} appears twice" for name in twice])
+
+
+def _cells(row: dict[str, Any]) -> dict[str, Any]:
+    """Return the filled cells; those beyond the header stay under a name that no record has."""
+    return {key: cell for key, cell in row.items() if cell not in (None, "")}
+
+
+def read_mapping(path: Path) -> list[dict[str, Any]]:
+    """Return the one mapping that a YAML file holds, as a list of one row.
+
+    Raises `BadData` where the file is not readable as that.
+    """
+    try:
+        loaded = load_yaml(path.read_text(encoding="utf-8-sig"), path.name)
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadData(path.name, [f"cannot be read: {error}"]) from error
+    if not isinstance(loaded, dict):
+        raise BadData(path.name, ["expected one mapping of field to value"])
+    return [loaded]
 
 
 class _Loader(yaml.CSafeLoader):
@@ -213,7 +238,8 @@ def _records(shelf: Shelf[R], fingerprint: str, book: Path) -> tuple[R, ...]:
         if rows is not None:
             return tuple(_adapter(shelf.record).validate_python(row) for row in rows)
         loaded = load(shelf)
-        _swap_in({shelf: loaded}, book)
+        with contextlib.suppress(OSError, duckdb.IOException):  # a store that cannot be written
+            _swap_in({shelf: loaded}, book)
         return loaded
 
 
@@ -268,18 +294,40 @@ def _tidy(value: Any) -> Any:
 
 
 def load(shelf: Shelf[R]) -> tuple[R, ...]:
-    """Return the shelf's records straight from its files, every problem of every file at once."""
-    problems: list[str] = []
+    """Return the shelf's records straight from its files, every problem of every file at once.
+
+    Files of the user's store that cannot be read are left out; `unreadable` names them.
+    """
+    found, problems = _load(shelf)
+    shipped = [
+        p for path, said in problems.items() if not path.is_relative_to(home()) for p in said
+    ]
+    if shipped:
+        raise BadData(shelf.table, shipped)
+    return tuple(found)
+
+
+def unreadable(shelf: Shelf[Any]) -> tuple[str, ...]:
+    """Return what is wrong with the files of the user's store that the shelf leaves out."""
+    _, problems = _load(shelf)
+    return tuple(
+        f"{path.parent}/{p}"
+        for path, said in problems.items()
+        if path.is_relative_to(home())
+        for p in said
+    )
+
+
+def _load(shelf: Shelf[R]) -> tuple[list[R], dict[Path, list[str]]]:
     found: list[R] = []
+    problems: dict[Path, list[str]] = {}
     for path in shelf.files():
         try:
             rows = shelf.parse(path) if shelf.parse else read_rows(path)
             found += parse(rows, shelf.record, path.name)
         except BadData as error:
-            problems += [f"{error.where} {problem}" for problem in error.problems]
-    if problems:
-        raise BadData(shelf.table, problems)
-    return tuple(found)
+            problems[path] = [f"{error.where} {problem}" for problem in error.problems]
+    return found, problems
 
 
 def build(shelves: Sequence[Shelf[Any]]) -> dict[str, int]:
@@ -450,14 +498,38 @@ def _user_file(*, write: bool) -> Iterator[duckdb.DuckDBPyConnection]:
                 connection = duckdb.connect(str(path), read_only=not write)
                 break
             except duckdb.IOException as error:
+                if "lock" not in str(error).lower():
+                    raise _unusable(path, error) from error
                 if time.monotonic() > deadline:
                     raise CostlabError(
                         f"{path} stayed in use by another program for {LOCK_PATIENCE_S:.0f} s; "
                         "close it (a DuckDB shell?) and try again"
                     ) from error
                 time.sleep(random.uniform(0.005, 0.05))
+            except duckdb.Error as error:
+                raise _unusable(path, error) from error
         with contextlib.closing(connection):
             yield connection
+
+
+def _unusable(path: Path, error: Exception) -> CostlabError:
+    reason = str(error).splitlines()[0]
+    return CostlabError(
+        f"{path} holds what you added and cannot be opened ({reason}); "
+        "restore a copy of it, or move it away to start without"
+    )
+
+
+def parsed_entries(kind: str, record: type[R]) -> tuple[dict[str, R], dict[str, BadData]]:
+    """Return the standing entries of ``kind`` as records, and those that no longer are one."""
+    good: dict[str, R] = {}
+    bad: dict[str, BadData] = {}
+    for name, entry in entries(kind).items():
+        try:
+            good[name] = parse([entry.body], record, f"saved {kind} {name}")[0]
+        except BadData as error:
+            bad[name] = error
+    return good, bad
 
 
 def add_entry(kind: str, name: str, body: Any, *, who: str = "", why: str = "") -> None:
@@ -505,4 +577,8 @@ def query(sql: str) -> list[dict[str, Any]]:
                 )
         if book_path().exists():
             connection.execute('USE "book"')
-        return _fetch(connection, sql)
+        connection.execute("SET enable_external_access = false")
+        try:
+            return _fetch(connection, sql)
+        except duckdb.Error as error:
+            raise InvalidArgument(f"the store cannot answer that: {error}") from error

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
+import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from decimal import Decimal
-from pathlib import Path
 from typing import Any, Literal
 
 from costlab import store
@@ -15,6 +15,8 @@ from costlab.core import BadData, ClipRequest, CostlabError, InvalidArgument, Un
 
 HOURS_PER_DAY = 24
 DAYS_PER_WEEK = 7
+MOST_CLIPS_PER_MONTH = 2_000_000_000
+"""Above the 1.2 billion clips told of Grok Imagine's first month (apidog.com blog, 2026-02)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -101,8 +103,8 @@ class TrafficMix:
 
     def __post_init__(self) -> None:
         problems = []
-        if not (math.isfinite(self.clips_per_month) and self.clips_per_month >= 0):
-            problems.append(f"clips_per_month must not be negative, found {self.clips_per_month}")
+        problems += id_problems(self.id)
+        problems += volume_problems(self.clips_per_month)
         names = [segment.name for segment in self.segments]
         problems += [f"segment {name!r} appears twice" for name in _repeated(names)]
         total = math.fsum(segment.share for segment in self.segments)
@@ -130,6 +132,23 @@ class TrafficMix:
         day = max(self.hourly) / (math.fsum(self.hourly) / HOURS_PER_DAY)
         week = max(self.weekly) / (math.fsum(self.weekly) / DAYS_PER_WEEK)
         return day * week
+
+
+def id_problems(identity: str) -> list[str]:
+    """Return what keeps a text from being the id of a mix, a policy or a scenario."""
+    if re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", identity):
+        return []
+    return [
+        "id: use up to 64 small letters, digits, '.', '_' and '-', such as my-app; "
+        f"found {identity!r}"
+    ]
+
+
+def volume_problems(clips_per_month: float) -> list[str]:
+    """Return what is wrong with a number of clips a month."""
+    if 0 <= clips_per_month <= MOST_CLIPS_PER_MONTH:
+        return []
+    return [f"clips_per_month must be from 0 to {MOST_CLIPS_PER_MONTH:,}, found {clips_per_month}"]
 
 
 def _repeated(names: Iterable[str]) -> list[str]:
@@ -170,20 +189,15 @@ def attempts(
     )
 
 
-def _mix_file(path: Path) -> list[dict[str, Any]]:
-    loaded = store.load_yaml(path.read_text(encoding="utf-8"), path.name)
-    if not isinstance(loaded, dict):
-        raise BadData(path.name, ["expected one mix: a mapping with id, title, segments, …"])
-    return [loaded]
-
-
-MIXES = store.Shelf(table="mixes", record=TrafficMix, pattern="traffic/*.yaml", parse=_mix_file)
+MIXES = store.Shelf(
+    table="mixes", record=TrafficMix, pattern="traffic/*.yaml", parse=store.read_mapping
+)
 
 
 def mixes() -> dict[str, TrafficMix]:
     """Return every mix by id: the shipped ones, and on top of them the user's own."""
     shipped = {mix.id: mix for mix in store.records(MIXES)}
-    return shipped | {name: parse_mix(entry.body) for name, entry in store.entries("mix").items()}
+    return shipped | store.parsed_entries("mix", TrafficMix)[0]
 
 
 def mix(mix_id: str) -> TrafficMix:

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from costlab import store
-from costlab.core import BadData, Source
+from costlab.core import BadData, CostlabError, InvalidArgument, Source
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +75,7 @@ def test_every_problem_of_every_file_is_named_and_the_old_book_stays(
         "b.yaml [1].usd: Input should be a valid decimal, found 'x'",
         "b.yaml [1].colour: unknown field",
         "b.yaml [1].source.document: Field required",
-        "c.csv row 1: more cells than the header has columns",
+        "c.csv [1].cells beyond the header: unknown field",
     ):
         assert part in text
     assert store.query("SELECT count(*) AS n FROM fruit") == [{"n": 1}]
@@ -194,3 +194,59 @@ def test_readers_in_other_processes_never_meet_a_lock_while_the_book_is_rebuilt(
         assert reader.exitcode == 0
     assert len(counts) > 4
     assert max(counts) > 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("name,name\na,b\n", "column 'name' appears twice"), ("", "empty: expected a header")],
+)
+def test_a_csv_without_a_clear_header_is_refused(tmp_path: Path, text: str, message: str) -> None:
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    with pytest.raises(BadData, match=message):
+        store.read_rows(path)
+
+
+def test_a_csv_saved_by_a_spreadsheet_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "x.csv"
+    path.write_bytes(b"\xef\xbb\xbfname,usd\napple,1\n")
+    assert store.read_rows(path) == [{"name": "apple", "usd": "1"}]
+
+
+def test_bytes_that_are_no_text_are_refused_by_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.yaml"
+    path.write_bytes(b"\xff\xfe\x00\x81")
+    with pytest.raises(BadData, match=r"x\.yaml: 1 problem\n  cannot be read"):
+        store.read_mapping(path)
+
+
+def test_a_damaged_user_file_is_named_and_left_as_it_is(own_store: Path) -> None:
+    own_store.mkdir(parents=True)
+    (own_store / "user.duckdb").write_bytes(b"garbage" * 4000)
+    with pytest.raises(CostlabError, match="holds what you added and cannot be opened"):
+        store.entries("scenario")
+    assert (own_store / "user.duckdb").read_bytes() == b"garbage" * 4000
+
+
+def test_a_store_that_cannot_be_written_still_answers(
+    shelf: store.Shelf[Fruit], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "file").write_text("")
+    monkeypatch.setenv("COSTLAB_HOME", str(tmp_path / "file" / "below"))
+    assert store.records(shelf)[0].name == "apple"
+
+
+def test_a_question_to_the_store_cannot_write_a_file(own_store: Path, tmp_path: Path) -> None:
+    with pytest.raises(InvalidArgument, match="cannot answer"):
+        store.query(f"COPY (SELECT 1) TO '{tmp_path}/x.csv'")
+    with pytest.raises(InvalidArgument, match="cannot answer"):
+        store.query("SELECT * FROM nowhere")
+
+
+def test_a_saved_thing_that_no_longer_fits_hides_nothing_else(own_store: Path) -> None:
+    source = {"publisher": "A", "document": "b"}
+    store.add_entry("fruit", "good", {"name": "fig", "usd": "1", "source": source})
+    store.add_entry("fruit", "old", {"title": "fig"})
+    good, bad = store.parsed_entries("fruit", Fruit)
+    assert list(good) == ["good"]
+    assert "saved fruit old" in str(bad["old"])

@@ -197,13 +197,16 @@ def predict(csv_file: Path | None, what_if: str | None, as_json: bool, **named: 
 
         if not csv_file.is_file():
             raise BadData(str(csv_file), ["no such file"])
+        if named["model"] or named["gpu"]:
+            raise InvalidArgument(
+                "give questions in a file (--from) or by --model and --gpu, not both"
+            )
         answers = performance.predict_rows(store.read_rows(csv_file), where=csv_file.name)
         emit(as_json, answers, lambda: present.predictions(answers))
         return
     if not named["model"] or not named["gpu"]:
         raise InvalidArgument("name --model and --gpu, or a file of questions with --from")
-    given = {key: value for key, value in named.items() if value is not None}
-    question = performance.question(_authors_setting(named["model"]) | given)
+    question = performance.question({k: v for k, v in named.items() if v is not None})
     if what_if is not None:
         from costlab.performance.sweep import sweep
 
@@ -216,15 +219,6 @@ def predict(csv_file: Path | None, what_if: str | None, as_json: bool, **named: 
         return
     prediction = performance.predict(question)
     emit(as_json, prediction.to_dict(), lambda: present.prediction(question, prediction))
-
-
-def _authors_setting(model: str) -> dict[str, Any]:
-    """Return the first size, the frames and the steps that a model's authors use."""
-    from costlab import catalog, wan
-
-    arch = wan.architecture(catalog.model(model).id)
-    height, width = arch.sizes[0]
-    return {"height": height, "width": width, "frames": arch.frames, "steps": arch.steps}
 
 
 @main.command()

@@ -54,7 +54,7 @@ def capacity_wait(
     "--buy",
     "purchases",
     multiple=True,
-    type=click.Choice(["owned", "reserved", "on_demand", "community", "spot"]),
+    type=click.Choice(["owned", "reserved", "on_demand", "community", "spot", "serverless"]),
     help="Ways to buy, repeatable; left out: all but community.",
 )
 @click.option("--gpu", "gpus", multiple=True, help="GPU types to search, repeatable.")

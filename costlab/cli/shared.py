@@ -23,7 +23,10 @@ class Refusing(click.Group):
             return super().invoke(ctx)
         except CostlabError as error:
             click.echo(f"costlab: {error}", err=True)
-            sys.exit(2)
+        except OSError as error:
+            where = f"{error.filename}: " if error.filename else ""
+            click.echo(f"costlab: {where}{error.strerror or error}", err=True)
+        sys.exit(2)
 
 
 class Amount(click.ParamType[Decimal]):
