@@ -197,6 +197,29 @@ def test_spot_waits_for_a_known_interruption_rate(studio: scenarios.Scenario) ->
     assert costs[0] <= costs[1]
 
 
+def test_serverless_serves_a_few_clips_if_people_may_wait_for_its_start(
+    studio: scenarios.Scenario,
+) -> None:
+    few = replace(studio, clips_per_month=300)
+    plan = fleet.plan(few)
+    (pool,) = plan.pools
+    (rental,) = pool.rentals
+    assert rental.offer.purchase == "serverless"
+    assert rental.when == "by use"
+    (one,) = pool.classes
+    run_s, cold_s = Decimal(str(round(float(one.slot_s.value), 6))), Decimal(300)
+    billed_h = float(rental.offer.billed_s(run_s, cold_s)) / 3600 * one.attempts_per_month
+    assert float(rental.line.quantity) == pytest.approx(billed_h, rel=1e-6)
+    assert pool.kept
+    assert pool.p95_wait_s is not None
+    assert float(pool.p95_wait_s.value) <= 300.0
+    assert plan.exhausted_on is None
+    assert "headroom_clips_per_month" not in plan.summary
+    assert plan.summary["idle_usd_per_month"].value == pytest.approx(0, abs=1e-5)
+    hurried = fleet.plan(replace(few, p95_wait_s=200))
+    assert all(r.offer.purchase != "serverless" for p in hurried.pools for r in p.rentals)
+
+
 def test_batch_work_is_level_and_has_no_wait() -> None:
     plan = fleet.plan(scenarios.scenario("overnight-batch"))
     assert plan.curve == ()

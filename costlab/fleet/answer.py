@@ -12,6 +12,7 @@ from typing import Any, Literal
 
 from costlab import catalog, projection, routing, store, traffic
 from costlab.core import (
+    MICRO,
     Basis,
     CannotServe,
     Figure,
@@ -21,8 +22,8 @@ from costlab.core import (
     plain,
     usd,
 )
-from costlab.fleet.check import HourSeen, Played, kept_first, offers_of
-from costlab.fleet.search import Candidate, Search, divisions, need_of
+from costlab.fleet.check import HourSeen, Played, kept_first
+from costlab.fleet.search import Candidate, Search, divisions
 from costlab.fleet.work import HOURS_PER_WEEK, End, Stream, Wishes, Work, hardware_for, works_of
 from costlab.scenarios import Scenario
 
@@ -35,7 +36,9 @@ _DAYS_PER_MONTH = 365.25 / 12
 class Rental:
     """GPUs of one offer in a pool: how many at most, when, and their line of the bill.
 
-    ``gpus_by_hour`` has the 168 hours of a week from Monday. ``line`` is what the month costs.
+    ``gpus_by_hour`` has the 168 hours of a week from Monday; what is paid by use counts as many
+    as are in use on average, rounded up. ``line`` is what the month costs, ``gpu_hours`` what is
+    in it without cold starts.
     """
 
     offer: catalog.Offer
@@ -45,13 +48,20 @@ class Rental:
     starts_per_week: int
     price: Figure
     line: LineItem
+    gpu_hours: float
+
+    @property
+    def when(self) -> str:
+        """All week, by the hour, or by use."""
+        if self.offer.purchase == "serverless":
+            return "by use"
+        return "all week" if self.all_week else "by the hour"
 
     @property
     def words(self) -> str:
         """Such as "9 × H100-SXM all week (reserved, fal)"."""
-        when = "all week" if self.all_week else "by the hour"
         bought = self.offer.purchase.replace("_", " ")
-        return f"{self.gpus} × {self.offer.gpu} {when} ({bought}, {self.offer.provider})"
+        return f"{self.gpus} × {self.offer.gpu} {self.when} ({bought}, {self.offer.provider})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -264,17 +274,18 @@ class _Chosen:
     runner_up: Candidate | None
 
     def usd_at(self, factor: float, end: End | None = None) -> float:
-        """Return USD a month on the same hardware for ``factor`` times the clips."""
+        """Return USD a month on the same hardware, bought anew for ``factor`` times the clips."""
         one = self.candidate
-        need = need_of(
-            one.work.times(factor), one.hardware, one.places, one.interruptions_per_h, end
+        bought = self.search.candidates(
+            one.kind, one.hardware, one.work.times(factor), one.places, end
         )
-        rent = self.search.rent(one.kind, need, offers_of(one), one.wait_s)
-        return rent.usd_per_week * one.work.hours / HOURS_PER_WEEK
+        return min(candidate.usd_per_month for candidate in bought)
 
     def headroom(self) -> float:
         """Return how many times the clips the busiest hour's GPUs could serve."""
         one = self.candidate
+        if one.rent.metered:
+            return math.inf
         filled = one.work.batch_utilisation * one.paid_slot_hours / one.need.busy_hours
         if one.kind == "batch":
             return max(1.0, filled)
@@ -379,8 +390,8 @@ def _plan(
         warnings=_warnings(chosen, pools, scenario.date),
         left_out=(
             *left_out,
-            "not searched: serverless offers, pools of two GPU types, clips sent on to an API when "
-            "busy" + ("" if "community" in wishes.purchases else ", other people's machines"),
+            "not searched: pools that mix GPU types or spot with steady GPUs, clips sent to an API "
+            "when busy" + ("" if "community" in wishes.purchases else ", other people's machines"),
         ),
     )
 
@@ -427,6 +438,7 @@ def _rentals(candidate: Candidate) -> tuple[Rental, ...]:
                 gpus_by_hour=(gpus,) * HOURS_PER_WEEK,
                 starts_per_week=0,
                 price=price,
+                gpu_hours=float(gpus * hours),
                 line=LineItem.of(
                     f"{gpus} × {rent.base.offer.gpu} all month",
                     Decimal(gpus * hours),
@@ -438,13 +450,38 @@ def _rentals(candidate: Candidate) -> tuple[Rental, ...]:
                 ),
             )
         )
+    if rent.metered:
+        price = rent.metered.offer.figure()
+        each = rent.metered.gpus
+        by_hour = tuple(each * count for count in rent.peak_counts)
+        attempts = math.fsum(load.per_month for load in candidate.need.loads)
+        found.append(
+            Rental(
+                offer=rent.metered.offer,
+                gpus=max(by_hour),
+                all_week=False,
+                gpus_by_hour=by_hour,
+                starts_per_week=round(attempts / float(weeks)),
+                price=price,
+                gpu_hours=candidate.need.busy_hours * each,
+                line=LineItem.of(
+                    f"{rent.metered.offer.gpu} by use",
+                    (Decimal(str(rent.metered_hours)) * each * weeks).quantize(MICRO),
+                    "GPU-hour",
+                    Decimal(price.value),
+                    formula="render time and cold start of every attempt, as the seller bills them",
+                    price_ref=price.ref,
+                    sources=(price.source,) if price.source else (),
+                ),
+            )
+        )
     if rent.peak and any(rent.peak_counts):
         each = rent.peak.gpus
         counts = rent.peak_counts
         starts = sum(max(0, counts[i] - counts[i - 1]) for i in range(len(counts)))
         price = rent.peak.offer.figure()
         instance_hours = Decimal(sum(counts)) + starts * Decimal(str(rent.peak.cold_hours))
-        quantity = (instance_hours * each * weeks).quantize(Decimal("0.000001"))
+        quantity = (instance_hours * each * weeks).quantize(MICRO)
         found.append(
             Rental(
                 offer=rent.peak.offer,
@@ -453,6 +490,7 @@ def _rentals(candidate: Candidate) -> tuple[Rental, ...]:
                 gpus_by_hour=tuple(each * count for count in counts),
                 starts_per_week=starts,
                 price=price,
+                gpu_hours=float(sum(counts) * each * weeks),
                 line=LineItem.of(
                     f"up to {each * max(counts)} × {rent.peak.offer.gpu} by the hour",
                     quantity,
@@ -633,18 +671,15 @@ def _summary(
     )
     busy_usd = math.fsum(
         one.candidate.need.busy_hours
-        / one.candidate.paid_slot_hours
-        * float(sum(r.price.value * sum(r.gpus_by_hour) for r in pool.rentals))
-        * one.candidate.work.hours
-        / HOURS_PER_WEEK
+        * one.candidate.hardware.per_clip
+        / math.fsum(r.gpu_hours for r in pool.rentals)
+        * math.fsum(float(r.price.value) * r.gpu_hours for r in pool.rentals)
         for one, pool in zip(chosen, pools, strict=True)
     )
     cold_usd = math.fsum(
-        float(r.price.value)
-        * (float(r.line.quantity) - sum(r.gpus_by_hour) * answer.hours / HOURS_PER_WEEK)
+        float(r.price.value) * max(0.0, float(r.line.quantity) - r.gpu_hours)
         for pool in pools
         for r in pool.rentals
-        if not r.all_week
     )
     usage = [pool.utilisation for pool in pools] + [r.price for p in pools for r in p.rentals]
     summary = {
@@ -673,7 +708,7 @@ def _summary(
         ),
         "idle_usd_per_month": Figure.derived(
             "rent of idle hours a month",
-            float(month.value) - busy_usd - cold_usd,
+            max(0.0, float(month.value) - busy_usd - cold_usd),
             "USD/month",
             "GPU rent − rent of the hours that render − cold starts",
             (month, *usage),
@@ -695,7 +730,9 @@ def _summary(
     summary["utilisation"] = Figure.derived(
         "share of the rented GPU-hours that renders",
         math.fsum(one.candidate.need.busy_hours * one.candidate.hardware.per_clip for one in chosen)
-        / (sum(by_hour) * answer.hours / HOURS_PER_WEEK),
+        / math.fsum(
+            one.candidate.paid_slot_hours * one.candidate.hardware.per_clip for one in chosen
+        ),
         "",
         "busy GPU-hours / rented GPU-hours",
         [pool.utilisation for pool in pools],
@@ -714,13 +751,14 @@ def _summary(
         "as projected: paid around the clock",
         [pool.usd_per_month for pool in answer.pools],
     )
-    summary["headroom_clips_per_month"] = Figure.derived(
-        "clips a month that the busiest hour's GPUs still serve",
-        wanted * headroom,
-        "clips/month",
-        "largest volume at which no pool needs another slot in its busiest hour",
-        [pool.gpus for pool in pools],
-    )
+    if headroom < math.inf:
+        summary["headroom_clips_per_month"] = Figure.derived(
+            "clips a month that the busiest hour's GPUs still serve",
+            wanted * headroom,
+            "clips/month",
+            "largest volume at which no pool needs another slot in its busiest hour",
+            [pool.gpus for pool in pools],
+        )
     return summary
 
 

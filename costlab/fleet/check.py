@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from costlab import capacity
 from costlab.core import CannotServe
 from costlab.fleet.search import Candidate, Search, cheapest_rent
-from costlab.fleet.work import HOURS_PER_WEEK, Buy
+from costlab.fleet.work import HOURS_PER_WEEK
 
 if TYPE_CHECKING:
     import numpy as np
@@ -57,7 +57,7 @@ def play(candidate: Candidate, promise_s: float, cold_start_s: float, seed: int 
 
     A slot that is not rented is held by a most urgent request of that length, so that a clip on it
     is finished first. A clip on spot that is interrupted starts over, and its slot is back after
-    ``cold_start_s``.
+    ``cold_start_s``. Serverless workers start when a clip waits and go when idle.
     """
     import numpy as np
 
@@ -71,6 +71,10 @@ def play(candidate: Candidate, promise_s: float, cold_start_s: float, seed: int 
     order = np.append(np.arange(HOURS_PER_WEEK), np.tile(np.arange(day, day + 24), days))
     slots = week[order]
     most = int(slots.max())
+    by_use = candidate.rent.metered
+    if by_use:
+        most = math.ceil(3 * most + 20)
+        slots = np.full(len(order), most)
     both = candidate.kind == "both"
     workloads, rates = [], []
     for stream, i in zip(work.streams, candidate.places, strict=True):
@@ -103,6 +107,8 @@ def play(candidate: Candidate, promise_s: float, cold_start_s: float, seed: int 
     pool = capacity.Pool(
         name="pool",
         servers=most,
+        min_servers=0 if by_use else None,
+        idle_timeout_s=float(by_use.offer.idle_tail_s or 0) if by_use else math.inf,
         cold_start_s=(cold_start_s,),
         interruptions_per_h=candidate.interruptions_per_h,
         checkpoint=not both,
@@ -224,20 +230,14 @@ def kept_first(
         if candidate.kind == "batch":
             return candidate, None, queue
         played = play(candidate, search.promise_s, search.wishes.cold_start_s)
-        if played.keeps(candidate.wait_s) or attempt == 11:
+        if played.keeps(candidate.wait_s) or candidate.rent.metered or attempt == 11:
             return candidate, played, queue
-        buys = offers_of(candidate)
+        rate = candidate.interruptions_per_h
         more = cheapest_rent(
             candidate.rent.slots + 1,
-            buys,
+            [buy for buy in candidate.hardware.buys if buy.interruptions_per_h == rate],
             by_the_hour=search.wishes.by_the_hour and candidate.kind == "people",
         )
         queue.append(replace(candidate, rent=more))
         queue.sort(key=lambda one: one.usd_per_month)
     raise CannotServe("no fleet keeps the promise")
-
-
-def offers_of(candidate: Candidate) -> list[Buy]:
-    """Return the offers that the candidate may be rented from: as often interrupted as its own."""
-    rate = candidate.interruptions_per_h
-    return [buy for buy in candidate.hardware.buys if buy.interruptions_per_h == rate]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from decimal import Decimal
 from functools import lru_cache
 from typing import TYPE_CHECKING, Literal
 
@@ -115,19 +116,27 @@ def hourly_slots(need: Need, size: Callable[[capacity.PeakHour], int]) -> Slots:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rent:
-    """Instances of a base that stays all week and of a second offer hour by hour."""
+    """Instances of a base that stays all week and of a second offer hour by hour.
+
+    With ``metered``, a serverless offer is paid for ``metered_hours`` slot-hours a week instead,
+    and ``peak_counts`` are the slots in use at once on average, rounded up.
+    """
 
     usd_per_week: float
     base: Buy | None
     base_count: int
     peak: Buy | None
     peak_counts: tuple[int, ...]
+    metered: Buy | None = None
+    metered_hours: float = 0.0
 
     @property
     def slots(self) -> Slots:
         """Slots rented in each hour of the week."""
         import numpy as np
 
+        if self.metered:
+            return np.array(self.peak_counts, np.int64)
         base = self.base.slots * self.base_count if self.base else 0
         more = self.peak.slots if self.peak else 0
         return np.array(self.peak_counts, np.int64) * more + base
@@ -177,6 +186,32 @@ def cheapest_rent(slots: Slots, buys: Sequence[Buy], *, by_the_hour: bool) -> Re
     return best
 
 
+def metered_rent(need: Need, buy: Buy, cold_start_s: float) -> Rent:
+    """Return serverless use: each clip starts a worker of its own and pays for its cold start.
+
+    That is dear where a warm worker would be found, and right where few clips come.
+    """
+    import numpy as np
+
+    cold_s = Decimal(str(cold_start_s))
+    hours = 0.0
+    for load in need.loads:
+        billed_s = buy.offer.billed_s(Decimal(str(round(load.slot_s, 6))), cold_s)
+        hours += load.per_month * float(billed_s) / 3600
+    weekly = hours * HOURS_PER_WEEK / need.work.hours
+    shares = np.array(need.work.shares)
+    at_once = np.ceil(weekly * shares / shares.sum()).astype(int)
+    return Rent(
+        usd_per_week=weekly * buy.usd_per_hour,
+        base=None,
+        base_count=0,
+        peak=None,
+        peak_counts=tuple(at_once.tolist()),
+        metered=buy,
+        metered_hours=weekly,
+    )
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Candidate:
     """A fleet for one work: hardware, slots by hour, rent. ``kind`` says what fills it."""
@@ -202,8 +237,9 @@ class Candidate:
 
     @property
     def paid_slot_hours(self) -> float:
-        """Slot-hours rented in the month, cold starts left out."""
-        return float(self.rent.slots.sum()) * self.work.hours / HOURS_PER_WEEK
+        """Slot-hours rented in the month; cold starts are in those that are paid by use."""
+        week = self.rent.metered_hours if self.rent.metered else float(self.rent.slots.sum())
+        return week * self.work.hours / HOURS_PER_WEEK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -259,12 +295,17 @@ class Search:
     ) -> float:
         """Return USD a month that no fleet of this hardware undercuts: slots that just keep up."""
         need = need_of(work, hardware, places)
+        dollars = min((buy.usd_per_hour / buy.slots for buy in hardware.buys), default=math.inf)
         if kind != "people":
-            dollars = min(buy.usd_per_hour / buy.slots for buy in hardware.buys)
             return need.busy_hours * dollars
+        by_use = math.inf
+        if hardware.serverless:
+            by_use = need.busy_hours * hardware.serverless.usd_per_hour
+        if not hardware.buys:
+            return by_use
         least = hourly_slots(need, lambda peak: math.floor(peak.erlangs) + 1)
         rent = cheapest_rent(least, hardware.buys, by_the_hour=self.wishes.by_the_hour)
-        return rent.usd_per_week * work.hours / HOURS_PER_WEEK
+        return min(by_use, rent.usd_per_week * work.hours / HOURS_PER_WEEK)
 
     def candidates(
         self,
@@ -274,16 +315,22 @@ class Search:
         places: tuple[int, ...],
         end: End | None = None,
     ) -> Iterator[Candidate]:
-        """Yield the steady fleet and the spot fleet of one hardware, where they can be."""
+        """Yield the steady, the spot and the serverless fleet of one hardware, if they can be."""
         wait_s = math.inf if kind == "batch" else self.allowed_wait_s(hardware)
         if wait_s < 0:
             return
         groups: dict[float, list[Buy]] = {}
         for buy in hardware.buys:
             groups.setdefault(buy.interruptions_per_h, []).append(buy)
+        rents = []
         for rate, buys in groups.items():
             need = need_of(work, hardware, places, rate, end)
-            rent = self.rent(kind, need, buys, wait_s)
+            rents.append((need, self.rent(kind, need, buys, wait_s)))
+        cold_start_s = self.wishes.cold_start_s
+        if kind == "people" and hardware.serverless and cold_start_s <= wait_s:
+            need = need_of(work, hardware, places, end=end)
+            rents.append((need, metered_rent(need, hardware.serverless, cold_start_s)))
+        for need, rent in rents:
             yield Candidate(
                 kind=kind,
                 hardware=hardware,

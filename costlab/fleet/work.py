@@ -14,8 +14,10 @@ from costlab.core import InvalidArgument, UnknownName
 
 HOURS_PER_WEEK = 168
 GPUS_PER_CLIP = (1, 2, 4, 8)
-Purchase = Literal["owned", "reserved", "on_demand", "community", "spot"]
-PURCHASES: tuple[Purchase, ...] = ("owned", "reserved", "on_demand", "community", "spot")
+Purchase = Literal["owned", "reserved", "on_demand", "community", "spot", "serverless"]
+PURCHASES: tuple[Purchase, ...] = (
+    "owned", "reserved", "on_demand", "community", "spot", "serverless",
+)  # fmt: skip
 End = Literal["low", "high"]
 
 
@@ -32,7 +34,9 @@ class Wishes:
     """
 
     finish_s: float | None = None
-    purchases: tuple[Purchase, ...] = ("owned", "reserved", "on_demand", "spot")
+    purchases: tuple[Purchase, ...] = (
+        "owned", "reserved", "on_demand", "spot", "serverless",
+    )  # fmt: skip
     by_the_hour: bool = True
     interruptions_per_hour: float | None = None
     cold_start_s: float = 300.0
@@ -159,11 +163,15 @@ class Buy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Hardware:
-    """A GPU type with the GPUs of a slot, the seconds of every stream, and its offers."""
+    """A GPU type with the GPUs of a slot, the seconds of every stream, and its offers.
+
+    ``serverless`` is the cheapest offer that is paid by use, if any.
+    """
 
     deployment: unitcost.Deployment
     predictions: tuple[performance.Prediction, ...] = field(repr=False)
     buys: tuple[Buy, ...]
+    serverless: Buy | None
 
     @property
     def gpu(self) -> str:
@@ -213,11 +221,15 @@ def hardware_for(
         said = tuple(answers[n * width : (n + 1) * width])
         if not all(one.fits for one in said):
             continue
-        buys = []
+        buys, metered = [], []
         for offer in sold:
             if offer.gpu != shape.gpu or offer.purchase not in wishes.purchases:
                 continue
             if offer.gpus_per_instance % shape.gpus_per_clip:
+                continue
+            if offer.purchase == "serverless":
+                if offer.gpus_per_instance == shape.gpus_per_clip:
+                    metered.append(_buy(offer, shape.gpus_per_clip, wishes, 0.0))
                 continue
             rate = _interruptions(own, offer, wishes)
             if rate is None:
@@ -231,8 +243,15 @@ def hardware_for(
             rate = _interruptions(own, offer, wishes)
             if rate is not None:
                 buys.append(_buy(offer, shape.gpus_per_clip, wishes, rate, own=True))
-        if buys:
-            found.append(Hardware(deployment=shape, predictions=said, buys=_best(buys)))
+        if buys or metered:
+            found.append(
+                Hardware(
+                    deployment=shape,
+                    predictions=said,
+                    buys=_best(buys),
+                    serverless=min(metered, key=lambda buy: buy.usd_per_hour, default=None),
+                )
+            )
     remarks = []
     if unbounded:
         remarks.append(

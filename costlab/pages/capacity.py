@@ -19,6 +19,7 @@ PURCHASES = {
     "on_demand": ("On demand", "#56B4E9"),
     "spot": ("Spot", "#E69F00"),
     "community": ("Other people's machines", "#8C6D31"),
+    "serverless": ("Serverless", "#CC79A7"),
 }
 BUSY, IDLE, COLD, WAITING = "#D55E00", "#9E9E9E", "#56B4E9", "#CC79A7"
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -188,8 +189,10 @@ def _fleet_words(plan: fleet.FleetPlan) -> str:
                 "spot": "{}s on spot",
                 "community": "{}s from other people",
                 "on_demand": "{}s rented",
+                "serverless": "{}s, serverless,",
             }[bought].format(rental.offer.gpu)
             when = "all week" if rental.all_week else "by the hour"
+            when = "paid by use" if bought == "serverless" else when
             text = how if bought in ("owned", "reserved") else f"{how} {when}"
             counts[text] = counts.get(text, 0) + rental.gpus
     parts = [f"{count} {text}" for text, count in counts.items()]
@@ -613,7 +616,7 @@ def _rentals(plan: fleet.FleetPlan) -> None:
                 "GPUs": rental.gpus,
                 "Type": rental.offer.gpu,
                 "For one clip": pool.gpus_per_clip,
-                "When": "all week" if rental.all_week else "by the hour",
+                "When": rental.when,
                 "Bought": PURCHASES[rental.offer.purchase][0],
                 "From": rental.offer.provider,
                 "USD a GPU-hour": float(rental.price.value),
