@@ -7,7 +7,7 @@ value is one step away (``--json``, hover).
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
@@ -107,16 +107,28 @@ def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     )
 
 
-def tree(item: Figure, depth: int = 0) -> str:
-    """Return a figure's proof as indented lines, down to price rows, runs and entries."""
+def tree(item: Figure) -> str:
+    """Return a figure's proof as indented lines, down to price rows, runs and entries.
+
+    A figure that was opened further up is named again but not opened again.
+    """
+    return "\n".join(_branches(item, 0, set()))
+
+
+def _branches(item: Figure, depth: int, opened: set[int]) -> Iterator[str]:
     source = item.source
     origin = f" · {source.publisher}, {source.document}" if source else ""
     if source and source.seen:
         origin += f", {source.seen}"
     formula = f" = {item.formula}" if item.formula else ""
     reference = f" [{item.ref}]" if item.ref else ""
-    line = f"{'  ' * depth}{item.name}: {figure(item)} · {item.basis}{formula}{reference}{origin}"
-    return "\n".join([line, *(tree(part, depth + 1) for part in item.inputs)])
+    again = bool(item.inputs) and id(item) in opened
+    tail = " (opened above)" if again else f"{formula}{reference}{origin}"
+    yield f"{'  ' * depth}{item.name}: {figure(item)} · {item.basis}{tail}"
+    if not again:
+        opened.add(id(item))
+        for part in item.inputs:
+            yield from _branches(part, depth + 1, opened)
 
 
 def quote(answer: Quote) -> str:
@@ -265,7 +277,7 @@ def projection(answer: Projection) -> str:
                 f"{p.gpus.value}",
                 f"{money(p.price.value)}/h",
                 percent(p.utilisation.value),
-                percent(p.peak_utilisation.value),
+                percent(p.peak_utilisation.value) if p.peak_utilisation else "–",
                 significant(p.p95_wait_s.value) if p.p95_wait_s else "–",
                 significant(p.sold_clips_per_gpu_hour.value),
             ]

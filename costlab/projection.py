@@ -12,8 +12,8 @@ from __future__ import annotations
 
 import calendar
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -71,7 +71,7 @@ class PoolResult:
     price: Figure
     usd_per_month: Figure
     utilisation: Figure
-    peak_utilisation: Figure
+    peak_utilisation: Figure | None
     p95_wait_s: Figure | None
     clips_per_gpu_hour: Figure
     sold_clips_per_gpu_hour: Figure
@@ -228,20 +228,15 @@ def project(
         "clips/month",
         ref=f"mix:{mix.id}" if scenario.clips_per_month is None else f"scenario:{scenario.id}",
     )
-    demands = [_demand(scenario, policy, segment, wanted) for segment in mix.segments]
-    pools = []
-    for deployment in scenario.deployments:
-        loads = [
-            _Load.of(demand, demand.unit, demand.attempts, demand.accepted)
-            for demand in demands
-            if demand.route == deployment.route
-            and demand.unit
-            and demand.accepted
-            and demand.attempts
-            and demand.attempts.value
-        ]
-        if loads:
-            pools.append(_pool(scenario, deployment, loads, hours, mix.peak_factor))
+    month = _Month(scenario=scenario, wanted=wanted, hours=hours, peak_factor=mix.peak_factor)
+    demands = [_demand(month, policy, segment) for segment in mix.segments]
+    if policy.kind == "cheapest":
+        demands = _cheapest_month(month, policy, demands)
+    pools = [
+        _pool(month, deployment, loads)
+        for deployment in scenario.deployments
+        if (loads := _loads(deployment, demands))
+    ]
     results = tuple(_segment_result(demand, pools) for demand in demands)
     bill = tuple(d.api_line for d in demands if d.api_line) + tuple(pool.line for pool in pools)
     return Projection(
@@ -252,10 +247,33 @@ def project(
         segments=results,
         pools=tuple(pool.result for pool in pools),
         bill=bill,
-        summary=_summary(results, pools, bill, wanted, hours),
+        summary=_summary(results, demands, pools, bill, month),
         split=_split(results),
         warnings=_warnings(policy, mix, results),
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Month:
+    """What the whole projection shares; ``peak_factor`` is the busiest hour over the mean one."""
+
+    scenario: Scenario
+    wanted: Figure
+    hours: int
+    peak_factor: float
+
+    def slots(self, loads: Sequence[capacity.Load]) -> int:
+        return capacity.slots_needed(
+            loads,
+            hours=self.hours,
+            peak_factor=self.peak_factor,
+            p95_wait_s=self.scenario.p95_wait_s,
+            batch_utilisation=self.scenario.batch_utilisation,
+        )
+
+    def rent_micro(self, deployment: Deployment, slots: int) -> int:
+        rate = Decimal(hourly_price(deployment, self.scenario.date).value)
+        return micro_usd(slots * deployment.gpus_per_clip * self.hours * rate)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -276,17 +294,12 @@ class _Demand:
     refusals: tuple[Refusal, ...]
 
 
-def _demand(
-    scenario: Scenario, policy: routing.Policy, segment: traffic.Segment, volume: Figure
-) -> _Demand:
+def _demand(month: _Month, policy: routing.Policy, segment: traffic.Segment) -> _Demand:
+    scenario = month.scenario
     apis = api_models(scenario, [rule.route for rule in policy.rules])
     options, refusals = every_route(segment.request(), scenario.deployments, apis, scenario.date)
-    open_to_policy = {
-        option.route: float(option.usd.value)
-        for option in options
-        if policy.among in ("all", option.kind)
-    }
-    target = routing.decide(policy, segment, open_to_policy)
+    allowed = {o.route: float(o.usd.value) for o in options if policy.among in ("all", o.kind)}
+    target = routing.decide(policy, segment, allowed)
     model_id = None
     unit = None
     if policy.kind == "cheapest":
@@ -294,27 +307,111 @@ def _demand(
     elif target is not None:
         model_id = catalog.model(target).id
         unit = next((option for option in options if option.model == model_id), None)
-    wanted = float(volume.value) * segment.share
-    shared: dict[str, Any] = {
-        "segment": segment,
-        "wanted": wanted,
-        "options": options,
-        "refusals": refusals,
-    }
-    if unit is None:
-        reason = "no route of this scenario can make it"
-        if target is not None:
-            reason = next((r.reason for r in refusals if r.model == model_id), reason)
-        elif policy.kind == "rules":
-            reason = "no rule of the policy matches it"
-        return _Demand(
-            **shared, route=model_id, model=model_id, reason=reason, unit=None, attempts=None,
-            accepted=None, billed=None, api_line=None,
-        )  # fmt: skip
-    return _Demand(
-        **shared, route=unit.route, model=unit.model, reason="", unit=unit,
-        **_volumes(scenario, segment, unit, volume),
-    )  # fmt: skip
+    unrouted = _Demand(
+        segment=segment,
+        wanted=float(month.wanted.value) * segment.share,
+        route=model_id,
+        model=model_id,
+        reason="" if unit else _why_not_served(policy, target, model_id, refusals),
+        unit=None,
+        attempts=None,
+        accepted=None,
+        billed=None,
+        api_line=None,
+        options=options,
+        refusals=refusals,
+    )
+    return _routed(month, unrouted, unit) if unit else unrouted
+
+
+def _why_not_served(
+    policy: routing.Policy, target: str | None, model_id: str | None, refusals: Sequence[Refusal]
+) -> str:
+    if target is not None:
+        own = [refusal.reason for refusal in refusals if refusal.model == model_id]
+        return own[0] if own else f"{target} is not among the scenario's routes"
+    if policy.kind == "rules":
+        return "no rule of the policy matches it"
+    asked = {"api": "API", "self_hosted": "deployment"}.get(policy.among, "route")
+    return f"no {asked} of this scenario can make it" + (
+        f" ({refusals[0].reason})" if len(refusals) == 1 else ""
+    )
+
+
+def _routed(month: _Month, demand: _Demand, unit: UnitCost) -> _Demand:
+    """Return the demand sent to one of its options."""
+    volumes = _volumes(month.scenario, demand.segment, unit, month.wanted)
+    return replace(demand, route=unit.route, model=unit.model, reason="", unit=unit, **volumes)
+
+
+def _cheapest_month(
+    month: _Month, policy: routing.Policy, demands: Sequence[_Demand]
+) -> list[_Demand]:
+    """Return the routing with the lowest bill that moving segments about can reach.
+
+    It starts where every attempt is cheapest by use, which leaves idle GPU hours out. Then one
+    segment at a time, and all segments of a pool together, move to another route as long as that
+    lowers the month's bill.
+    """
+
+    rents: dict[tuple[str, tuple[capacity.Load, ...]], int] = {}
+
+    def rent(deployment: Deployment, loads: tuple[capacity.Load, ...]) -> int:
+        key = (deployment.route, loads)
+        if key not in rents:
+            rents[key] = month.rent_micro(deployment, month.slots(loads))
+        return rents[key]
+
+    def total(tried: Sequence[_Demand]) -> int:
+        cost = sum(demand.api_line.micro_usd for demand in tried if demand.api_line)
+        for deployment in month.scenario.deployments:
+            if loads := tuple(load.at() for load in _loads(deployment, tried)):
+                cost += rent(deployment, loads)
+        return cost
+
+    def choices(demand: _Demand) -> dict[str, _Demand]:
+        allowed = [o for o in demand.options if policy.among in ("all", o.kind)]
+        apis = [option for option in allowed if option.kind == "api"][:1]
+        units = [o for o in allowed if o.kind == "self_hosted"] + apis if demand.unit else []
+        return {unit.kind + unit.route: _routed(month, demand, unit) for unit in units}
+
+    open_to = [choices(demand) for demand in demands]
+
+    def emptied(deployment: Deployment, routing_now: Sequence[_Demand]) -> list[_Demand]:
+        return [
+            next((other for key, other in routes.items() if key.startswith("api")), demand)
+            if demand.route == deployment.route
+            else demand
+            for demand, routes in zip(routing_now, open_to, strict=True)
+        ]
+
+    best = list(demands)
+    lowest = total(best)
+    while True:
+        moves = [
+            [*best[:i], other, *best[i + 1 :]]
+            for i, routes in enumerate(open_to)
+            for other in routes.values()
+            if other.route != best[i].route
+        ]
+        moves += [emptied(deployment, best) for deployment in month.scenario.deployments]
+        totals = [total(move) for move in moves]
+        if not totals or min(totals) >= lowest:
+            return best
+        lowest = min(totals)
+        best = moves[totals.index(lowest)]
+
+
+def _loads(deployment: Deployment, demands: Sequence[_Demand]) -> list[_Load]:
+    return [
+        _Load.of(demand, demand.unit, demand.attempts, demand.accepted)
+        for demand in demands
+        if demand.route == deployment.route
+        and demand.unit
+        and demand.accepted
+        and demand.attempts
+        and demand.attempts.value
+    ]
 
 
 def _volumes(
@@ -421,26 +518,14 @@ class _Pool:
     segment_usage: Mapping[str, Figure]
 
 
-def _pool(
-    scenario: Scenario,
-    deployment: Deployment,
-    loads: Sequence[_Load],
-    hours: int,
-    peak_factor: float,
-) -> _Pool:
-    def slots_at(end: Literal["low", "high"] | None) -> int:
-        return capacity.slots_needed(
-            [load.at(end) for load in loads],
-            hours=hours,
-            peak_factor=peak_factor,
-            p95_wait_s=scenario.p95_wait_s,
-            batch_utilisation=scenario.batch_utilisation,
-        )
-
-    count, low, high = slots_at(None), slots_at("low"), slots_at("high")
+def _pool(month: _Month, deployment: Deployment, loads: Sequence[_Load]) -> _Pool:
+    scenario, hours = month.scenario, month.hours
     numbers = [load.at() for load in loads]
+    count = month.slots(numbers)
+    low = month.slots([load.at("low") for load in loads])
+    high = month.slots([load.at("high") for load in loads])
     busy = math.fsum(load.busy_hours for load in numbers)
-    peak = capacity.PeakHour.of(numbers, hours, peak_factor)
+    peak = capacity.PeakHour.of(numbers, hours, month.peak_factor)
     size = deployment.gpus_per_clip
     price = hourly_price(deployment, scenario.date)
     line = LineItem.of(
@@ -473,7 +558,7 @@ def _pool(
         (slots,),
         range=Range(low=low * size, high=high * size),
     )
-    month = Figure.derived(
+    rent = Figure.derived(
         "GPU rent a month",
         usd(line.micro_usd),
         "USD/month",
@@ -489,7 +574,7 @@ def _pool(
             slots=slots,
             gpus=gpus,
             price=price,
-            usd_per_month=month,
+            usd_per_month=rent,
             utilisation=Figure.derived(
                 "utilisation over the month",
                 busy / (count * hours),
@@ -503,7 +588,9 @@ def _pool(
                 "",
                 "offered load of the busiest hour / slots",
                 (*work, slots),
-            ),
+            )
+            if peak.arrivals_per_s
+            else None,
             p95_wait_s=_p95_wait(peak, count, slots),
             clips_per_gpu_hour=Figure.derived(
                 "clips per GPU-hour at full load",
@@ -529,7 +616,7 @@ def _pool(
                 usd(part),
                 "USD/month",
                 "GPU rent a month × this segment's share of busy seconds",
-                (month, load.attempts, load.slot),
+                (rent, load.attempts, load.slot),
                 range=usd_range.scaled(part / line.micro_usd),
             )
             for load, part in zip(loads, parts, strict=True)
@@ -603,11 +690,12 @@ def _per_clip(month: Figure | None, accepted: Figure | None, basis: str) -> Figu
 
 def _summary(
     results: Sequence[SegmentResult],
+    demands: Sequence[_Demand],
     pools: Sequence[_Pool],
     bill: Sequence[LineItem],
-    wanted: Figure,
-    hours: int,
+    shared: _Month,
 ) -> dict[str, Figure]:
+    wanted, hours = shared.wanted, shared.hours
     served = [result for result in results if result.usd_per_month]
     months = [result.usd_per_month for result in served if result.usd_per_month]
     total = usd(sum(line.micro_usd for line in bill))
@@ -631,21 +719,13 @@ def _summary(
         accepted_total,
         "clips/month",
         "sum over served segments",
-        [part for result in served for part in (result.per_accepted,) if part] or [wanted],
+        [demand.accepted for demand in demands if demand.accepted] or [wanted],
     )
     summary = {"usd_per_month": month, "accepted_clips_per_month": accepted}
     blended = _per_clip(month, accepted, "allocation basis")
     if blended:
         summary["usd_per_accepted_clip"] = blended
-        usages = [r.usage_per_accepted for r in served if r.usage_per_accepted]
-        summary["usage_usd_per_accepted_clip"] = Figure.derived(
-            "cost of an accepted clip, usage basis",
-            math.fsum(float(r.usage_per_accepted.value) * r.accepted for r in served
-                      if r.usage_per_accepted) / accepted_total,
-            "USD/clip",
-            "API bills and busy GPU seconds / accepted clips",
-            usages,
-        )  # fmt: skip
+        summary["usage_usd_per_accepted_clip"] = _usage_per_clip(served, accepted_total)
     shares = {
         "served_share": ("share of wanted clips with a route that can make them", True),
         "unserved_share": ("share of wanted clips whose route cannot make them", False),
@@ -688,6 +768,28 @@ def _summary(
             [pool.result.sold_clips_per_gpu_hour for pool in pools],
         )
     return summary
+
+
+def _usage_per_clip(served: Sequence[SegmentResult], accepted: float) -> Figure:
+    parts = [(r.usage_per_accepted, r.accepted) for r in served if r.usage_per_accepted]
+
+    def mean(pick: Callable[[Figure], float]) -> float:
+        return math.fsum(pick(figure) * clips for figure, clips in parts) / accepted
+
+    value = mean(lambda figure: float(figure.value))
+    return Figure.derived(
+        "cost of an accepted clip, usage basis",
+        value,
+        "USD/clip",
+        "API bills and busy GPU seconds / accepted clips",
+        [figure for figure, _ in parts],
+        range=Range(
+            low=mean(lambda f: f.range.low if f.range else float(f.value)),
+            high=mean(lambda f: f.range.high if f.range else float(f.value)),
+        )
+        if any(figure.range for figure, _ in parts)
+        else None,
+    )
 
 
 def _split(results: Sequence[SegmentResult]) -> dict[str, float]:

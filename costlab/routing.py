@@ -1,7 +1,7 @@
 """Routing policies as data: which route takes a request, and whether that route can make it.
 
 A policy is either ordered rules (the first whose conditions all hold decides) or ``cheapest``,
-which takes the cheapest route that can make the clip.
+which takes the routes that can make the clips at the lowest bill.
 """
 
 from __future__ import annotations
@@ -65,6 +65,9 @@ class Policy:
 
 def decide(policy: Policy, segment: Segment, usd_by_route: Mapping[str, float]) -> str | None:
     """Return the route of a segment's requests; None when no rule matches or no route can serve.
+
+    For ``cheapest`` this is the route of the cheapest attempt; what idle GPUs do to that is the
+    projection's matter.
 
     ``usd_by_route`` holds the routes that can make the clip; only ``cheapest`` looks at it. Ties go
     to the name that sorts first, so that the answer never depends on the order of a table.

@@ -237,7 +237,7 @@ def _fleet(answer: projection.Projection) -> None:
                 "USD a GPU-hour": float(pool.price.value),
                 "USD a month": float(pool.usd_per_month.value),
                 "Busy, month": float(pool.utilisation.value),
-                "Busy, peak hour": float(pool.peak_utilisation.value),
+                "Busy, peak hour": _value(pool.peak_utilisation),
                 "p95 wait (s)": _value(pool.p95_wait_s),
                 "Clips/GPU-h, full": float(pool.clips_per_gpu_hour.value),
                 "Accepted/paid GPU-h": float(pool.sold_clips_per_gpu_hour.value),
