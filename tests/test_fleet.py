@@ -4,13 +4,15 @@ import json
 import math
 from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 import pytest
 from click.testing import CliRunner
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
 
-from costlab import catalog, fleet, projection, scenarios, traffic, unitcost
+from costlab import catalog, fleet, present, projection, scenarios, traffic, unitcost
 from costlab.cli import main
 from costlab.core import CannotServe, InvalidArgument, UnknownName, usd
 from costlab.fleet import check, search, work
@@ -259,6 +261,28 @@ def test_break_even_lies_where_the_two_cost_the_same(studio: scenarios.Scenario)
         assert all(cost <= one.usd_per_accepted_clip for cost in above)
 
 
+@pytest.mark.parametrize(
+    ("first", "last", "below", "above", "said"),
+    [
+        (None, None, "api", "api", "at no volume tried"),
+        (None, None, "fleet", "fleet", "at every volume tried"),
+        (1234.0, 1234.0, "api", "fleet", "from 1,230 clips a month on"),
+        (1234.0, 5678.0, "api", "fleet", "at times from 1,230, always from 5,680 clips a month on"),
+        (1234.0, 1234.0, "fleet", "api", "up to 1,230 clips a month"),
+        (1234.0, 5678.0, "api", "api", "at times from 1,230 to 5,680 clips a month"),
+        (1234.0, 5678.0, "fleet", "fleet", "up to 1,230 and from 5,680 clips a month on"),
+    ],
+)
+def test_a_break_even_is_put_in_words(
+    first: float | None, last: float | None, below: Any, above: Any, said: str
+) -> None:
+    found = fleet.BreakEven(
+        api="an-api", usd_per_accepted_clip=1.0, first=first, last=last, below=below, above=above,
+        searched=(1.0, 1e6),
+    )  # fmt: skip
+    assert found.words == said
+
+
 def test_headroom_and_growth_say_when_the_gpus_run_out(studio: scenarios.Scenario) -> None:
     slow = fleet.plan(studio, wishes=replace(H100, growth_per_month=0.05))
     fast = fleet.plan(studio, wishes=replace(H100, growth_per_month=0.5))
@@ -339,3 +363,58 @@ def test_the_command_prints_the_plan() -> None:
     )
     assert len(body["pools"][0]["busy_by_hour"]) == 168
     assert CliRunner().invoke(main, ["capacity", "plan", "dev-and-test"]).exit_code == 2
+
+
+def shown(**chosen: str) -> AppTest:
+    app = AppTest.from_string(
+        "from costlab.pages import capacity\ncapacity.page()", default_timeout=120
+    )
+    app.run()
+    for key, value in chosen.items():
+        app.selectbox(key=key.replace("_", "-")).set_value(value).run()
+    assert not app.exception
+    return app
+
+
+@pytest.mark.parametrize("name", ["brand-studio", "overnight-batch"])
+def test_the_page_states_the_plan_s_own_figures(name: str) -> None:
+    app = shown(fleet=name)
+    asked = scenarios.scenario(name)
+    month = fleet.plan(asked).summary["usd_per_month"]
+    assert present.money(month.value) in app.header[0].value
+    assert app.metric[0].value == present.money(month.value)
+    assert not app.error
+
+
+def test_a_looser_promise_on_the_page_is_no_dearer() -> None:
+    app = shown(fleet="brand-studio")
+    before = fleet.plan(scenarios.scenario("brand-studio")).summary["usd_per_month"].value
+    app.select_slider(key="fleet-promise-brand-studio").set_value(3600.0).run()
+    assert not app.exception
+    assert "1 h" in app.header[0].value or "60 min" in app.header[0].value
+    asked = replace(scenarios.scenario("brand-studio"), p95_wait_s=3600.0)
+    after = fleet.plan(asked).summary["usd_per_month"].value
+    assert after <= before
+    assert app.metric[0].value == present.money(after)
+
+
+def test_the_page_steps_through_a_day() -> None:
+    app = shown(fleet="brand-studio")
+    app.select_slider(key="fleet-hour").set_value(3).run()
+    assert any(block.value.startswith("**3:00 to 4:00**") for block in app.markdown)
+
+
+def test_without_clips_for_own_gpus_the_page_says_what_to_do() -> None:
+    app = shown(fleet="dev-and-test")
+    assert "no clips to own GPUs" in app.info[0].value
+    app.selectbox(key="fleet-policy-dev-and-test").set_value("all-self-hosted").run()
+    assert not app.exception
+    assert not app.info
+    assert "keep 95 % of waits" in app.header[0].value
+
+
+def test_no_way_to_buy_leaves_the_scenarios_own_offer() -> None:
+    app = shown(fleet="brand-studio")
+    app.pills(key="fleet-buy-brand-studio").set_value([]).run()
+    assert not app.exception
+    assert "H100-SXMs rented" in app.header[0].value

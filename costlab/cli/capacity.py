@@ -143,7 +143,7 @@ def _words(answer: FleetPlan) -> str:
                 one.api,
                 "–" if one.usd_per_accepted_clip is None
                 else present.money(one.usd_per_accepted_clip),
-                one.reason or _crossing(one.cheaper, one.first, one.last),
+                one.words,
             ]
             for one in answer.break_even
         ]  # fmt: skip
@@ -151,10 +151,3 @@ def _words(answer: FleetPlan) -> str:
         lines += ["", present.table(header, volumes)]
     lines += ["", *(f"! {text}" for text in (*answer.warnings, *answer.left_out))]
     return "\n".join(lines).rstrip()
-
-
-def _crossing(cheaper: str, first: float | None, last: float | None) -> str:
-    if first is None or last is None:
-        return "at every volume tried" if cheaper == "fleet" else "at no volume tried"
-    text = f"above {first:,.0f} clips a month"
-    return text if last == first else f"{text}, for good above {last:,.0f}"

@@ -121,18 +121,38 @@ class PoolPlan:
 class BreakEven:
     """At which volume own GPUs and an API cost the same per accepted clip.
 
-    ``first`` and ``last`` are clips wanted a month; own GPUs are dearer below the first and cheaper
-    above the last. Both None with ``cheaper`` "fleet" or "api" where there is no crossing within
-    ``searched``, and with a ``reason`` where the API cannot make the clips.
+    ``first`` and ``last`` are the crossings in clips wanted a month, None where there is none
+    within ``searched``; ``below`` the first and ``above`` the last the named side is cheaper. Both
+    are None, with a ``reason``, where the API cannot make the clips.
     """
 
     api: str
     usd_per_accepted_clip: float | None
     first: float | None
     last: float | None
-    cheaper: Literal["fleet", "api", "depends", "unknown"]
+    below: Literal["fleet", "api"] | None
+    above: Literal["fleet", "api"] | None
     searched: tuple[float, float]
     reason: str = ""
+
+    @property
+    def words(self) -> str:
+        """Say at which volumes own GPUs are cheaper."""
+        if self.first is None or self.last is None:
+            every = "at every volume tried" if self.above == "fleet" else "at no volume tried"
+            return self.reason or every
+        first, last = (f"{float(f'{clips:.3g}'):,.0f}" for clips in (self.first, self.last))
+        once = self.first == self.last
+        return {
+            ("api", "fleet"): f"from {first} clips a month on"
+            if once
+            else f"at times from {first}, always from {last} clips a month on",
+            ("fleet", "api"): f"up to {first} clips a month"
+            if once
+            else f"up to {first}, at times up to {last} clips a month",
+            ("api", "api"): f"at times from {first} to {last} clips a month",
+            ("fleet", "fleet"): f"up to {first} and from {last} clips a month on",
+        }[str(self.below), str(self.above)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -824,7 +844,7 @@ def _break_evens(
             found.append(
                 BreakEven(
                     api=api, usd_per_accepted_clip=None, first=None, last=None,
-                    cheaper="unknown", searched=searched,
+                    below=None, above=None, searched=searched,
                     reason="it cannot make all of these clips",
                 )
             )  # fmt: skip
@@ -887,7 +907,8 @@ def _crossings(
         usd_per_accepted_clip=api_usd,
         first=first,
         last=last,
-        cheaper="depends" if turns else "fleet" if signs[0] else "api",
+        below="fleet" if signs[0] else "api",
+        above="fleet" if signs[-1] else "api",
         searched=(by_volume[0][0], by_volume[-1][0]),
     )
 

@@ -11,8 +11,8 @@ import streamlit as st
 from costlab import fleet, present, routing, scenarios, store
 from costlab.core import CannotServe, CostlabError
 from costlab.pages import look
-from costlab.pages.overview import FIRST_SCENARIO
 
+FIRST_SCENARIO = "social-app"
 PURCHASES = {
     "owned": ("Own hardware", "#009E73"),
     "reserved": ("Reserved", "#0072B2"),
@@ -247,27 +247,19 @@ def _cheapest_api(plan: fleet.FleetPlan) -> str:
         return "No API of the scenario can make all of these clips."
     best = able[0]
     price = present.money(best.usd_per_accepted_clip or 0)
-    text = (
-        f"The cheapest API that can make these clips, **{best.api}**, takes {price} a clip kept: "
+    return (
+        f"The cheapest API that can make these clips, **{best.api}**, takes {price} a clip kept; "
+        f"own GPUs are cheaper {best.words}."
     )
-    if best.cheaper == "api":
-        return f"{text}less than own GPUs at every volume tried."
-    if best.cheaper == "fleet":
-        return f"{text}more than own GPUs at every volume tried."
-    return f"{text}own GPUs are cheaper from {_clips(best.last)} clips a month on."
 
 
 def _outgrown(plan: fleet.FleetPlan) -> str:
     if plan.exhausted_on is None:
         return ""
     return (
-        f"At {present.percent(plan.wishes.growth_per_month)} growth a month, the busiest hour "
-        f"outgrows these GPUs on {plan.exhausted_on}."
+        f"At {present.percent(plan.wishes.growth_per_month)} growth a month these GPUs are "
+        f"outgrown on {plan.exhausted_on}."
     )
-
-
-def _clips(count: float | None) -> str:
-    return "–" if count is None else present.significant(count)
 
 
 # ── Charts ────────────────────────────────────────────────────────────────────────────────────
@@ -554,14 +546,7 @@ def _break_even(plan: fleet.FleetPlan) -> None:
             {
                 "API": one.api,
                 "USD a kept clip": one.usd_per_accepted_clip,
-                "Own GPUs are cheaper": one.reason
-                or {
-                    "fleet": "at every volume tried",
-                    "api": "at no volume tried",
-                    "depends": f"from {_clips(one.first)} clips a month on"
-                    if one.first == one.last
-                    else f"at times from {_clips(one.first)}, always from {_clips(one.last)}",
-                }[one.cheaper],
+                "Own GPUs are cheaper": one.words,
             }
             for one in plan.break_even
         ],
