@@ -5,7 +5,7 @@ from __future__ import annotations
 import datetime
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -153,15 +153,24 @@ def parse_scenario(body: dict[str, Any], where: str = "scenario") -> Scenario:
     return store.parse([body], Scenario, where)[0]
 
 
-def save_scenario(scenario: Scenario, *, who: str = "", why: str = "") -> None:
+def save(
+    scenario: Scenario, mix: traffic.TrafficMix | None = None, *, who: str = "", why: str = ""
+) -> None:
     """Check a scenario and keep it in the user's store, as the newest of its id.
 
-    Raises `BadData`, and `InvalidArgument` for the id of a scenario that ships.
+    With ``mix`` its traffic is kept too, and becomes the scenario's. Raises `BadData`, and
+    `InvalidArgument` for the id of a scenario that ships; then nothing is kept.
     """
     if scenario.id in shipped_ids():
         raise InvalidArgument(f"{scenario.id} ships with costlab: save under another name")
-    traffic.mix(scenario.mix)
+    if mix:
+        scenario = replace(scenario, mix=mix.id)
+    else:
+        traffic.mix(scenario.mix)
+    scenario = parse_scenario(plain(scenario))
     check(scenario, routing.policy(scenario.policy))
+    if mix:
+        traffic.save_mix(plain(mix), who=who, why=why)
     store.add_entry("scenario", scenario.id, plain(scenario), who=who, why=why)
 
 

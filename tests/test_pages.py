@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -65,10 +66,39 @@ def test_a_scenario_saved_on_the_page_is_found_by_the_library(own_store: Path) -
         "from costlab.pages import scenario\nscenario.page()", default_timeout=120
     )
     app.run()
+    app.selectbox(key="edited").set_value("dev-and-test").run()
+    app.selectbox(key="dev-and-test-policy").set_value("all-api").run()
     app.text_input[0].set_value("from-the-page")
     app.button[0].click().run()
     assert not app.exception
-    assert "from-the-page" in scenarios.known()
+    saved = scenarios.scenario("from-the-page")
+    assert saved.policy == "all-api"
+    assert projection.project(saved).scenario.mix == "from-the-page-mix"
+
+
+def test_nobody_saves_over_a_shipped_scenario_or_over_their_own_unasked(own_store: Path) -> None:
+    mine = replace(scenarios.scenario("dev-and-test"), id="mine")
+    scenarios.save(mine)
+    for name in ("social-app", "mine", "a/b"):
+        app = AppTest.from_string(
+            "from costlab.pages import scenario\nscenario.page()", default_timeout=120
+        )
+        app.run()
+        app.text_input[0].set_value(name)
+        app.button[0].click().run()
+        assert not app.exception
+        assert app.error, name
+    assert scenarios.scenario("mine") == mine
+
+
+def test_copies_with_one_title_stay_apart(own_store: Path) -> None:
+    original = scenarios.scenario("social-app")
+    scenarios.save(replace(original, id="copy-1", policy="all-api"))
+    scenarios.save(replace(original, id="copy-2", policy="all-self-hosted"))
+    app = overview("copy-2")
+    assert "Everything self-hosted" in app.markdown[0].value
+    app.selectbox(key="scenario").set_value("copy-1").run()
+    assert "Everything on APIs" in app.markdown[0].value
 
 
 def test_a_contract_entered_on_the_page_changes_the_quote_and_is_audited(own_store: Path) -> None:

@@ -160,6 +160,6 @@ def test_the_same_scenario_gives_the_same_hashes() -> None:
 
 def test_a_saved_scenario_projects_like_its_original(own_store: object) -> None:
     asked = SCENARIOS["dev-and-test"]
-    scenarios.save_scenario(replace(asked, id="mine"), who="Ann")
+    scenarios.save(replace(asked, id="mine"), who="Ann")
     mine: Figure = projection.project(scenarios.scenario("mine")).summary["usd_per_month"]
     assert mine.value == projection.project(asked).summary["usd_per_month"].value

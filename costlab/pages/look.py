@@ -85,9 +85,11 @@ def remarks(warnings: Sequence[str]) -> None:
         st.warning("\n".join(f"- {text}" for text in warnings), icon=":material/warning:")
 
 
-def proof(figures: Mapping[str, Figure], key: str) -> None:
+def proof(
+    figures: Mapping[str, Figure], key: str, title: str = "Open a figure: where does it come from?"
+) -> None:
     """Let a person pick a figure and open it down to the price rows and runs under it."""
-    with st.expander("Open a figure: where does it come from?"):
+    with st.expander(title):
         path = st.selectbox("Figure", list(figures), key=key, format_func=words)
         figure = figures[path]
         st.markdown(
@@ -115,8 +117,8 @@ def cost_bars(
 ) -> None:
     """Draw costs as horizontal bars from zero with their intervals, cheapest on top."""
     values = [float(figure.value) for figure in figures]
-    above = [f.range.high - v if f.range else 0 for f, v in zip(figures, values, strict=True)]
-    below = [v - f.range.low if f.range else 0 for f, v in zip(figures, values, strict=True)]
+    above = [f.range.high - v if f.range else None for f, v in zip(figures, values, strict=True)]
+    below = [v - f.range.low if f.range else None for f, v in zip(figures, values, strict=True)]
     chart(
         [
             {
@@ -125,7 +127,13 @@ def cost_bars(
                 "y": list(names),
                 "x": values,
                 "marker": {"color": [colour(name) for name in names]},
-                "error_x": {"type": "data", "array": above, "arrayminus": below, "color": "#666"},
+                "error_x": {
+                    "type": "data",
+                    "array": above,
+                    "arrayminus": below,
+                    "color": "#666",
+                    "visible": any(above + below),
+                },
                 "text": [present.money(value) for value in values],
                 "textposition": "inside",
                 "insidetextanchor": "start",
@@ -152,6 +160,7 @@ def sankey(flows: Iterable[tuple[str, str, float]], *, key: str) -> None:
             {
                 "type": "sankey",
                 "valueformat": ".1%",
+                "textfont": {"size": 13, "color": _ink(), "shadow": "none"},
                 "node": {
                     "label": nodes,
                     "color": [colour(n) if n in targets else "#B0B7C3" for n in nodes],
@@ -169,6 +178,11 @@ def sankey(flows: Iterable[tuple[str, str, float]], *, key: str) -> None:
         {"height": 60 + 48 * max(4, len({a for a, _, _ in links}))},
         key=key,
     )
+
+
+def _ink() -> str:
+    """Return the text colour of the theme that the person sees."""
+    return "#FAFAFA" if st.context.theme.type == "dark" else "#1F2329"
 
 
 def _faded(code: str) -> str:

@@ -8,10 +8,11 @@ import streamlit as st
 
 from costlab import claims, present, projection, scenarios, store
 from costlab.core import ClipRequest, CostlabError
-from costlab.pages import look
+from costlab.pages import choose, look
 from costlab.unitcost import every_route
 
-FIRST_SCENARIO = "social-app"
+
+FIRST_SCENARIO = choose.FIRST
 
 
 @st.cache_resource(max_entries=128, show_spinner="Working out the bill …")
@@ -30,17 +31,9 @@ def checked_claims(asked: scenarios.Scenario, version: str) -> tuple[claims.Find
 
 def page() -> None:
     """Draw the page."""
-    known = scenarios.known()
-    name = st.selectbox(
-        "Scenario",
-        list(known),
-        index=list(known).index(FIRST_SCENARIO),
-        format_func=lambda key: known[key].title,
-        key="scenario",
-        bind="query-params",
-    )
+    asked = choose.scenario("Scenario", "scenario")
     try:
-        answer = projected(known[name], store.version())
+        answer = projected(asked, store.version())
         _answer(answer)
         left, right = st.columns(2)
         with left:
@@ -124,8 +117,11 @@ def _cheaper(answer: projection.Projection) -> str:
             f"instead of {present.percent(served)}"
         )
     change = float(there.value) / float(here.value) - 1
-    word = "less" if change < 0 else "more"
-    return f"{text} ({abs(change):.0%} {word})."
+    text += f" ({abs(change):.0%} {'less' if change < 0 else 'more'})"
+    old = sorted({str(r.route) for r in other.segments if r.unit and r.unit.stale})
+    if old:
+        text += f", resting on undated or old prices of {', '.join(old)}"
+    return f"{text}. Picture quality is not weighed."
 
 
 def _flows(answer: projection.Projection) -> None:
@@ -219,6 +215,21 @@ def _segments(answer: projection.Projection) -> None:
             )
 
 
+def _assumed(answer: projection.Projection) -> str:
+    """Say how the clips are rendered where the scenario leaves that open."""
+    words = []
+    for pool in answer.pools:
+        d = pool.deployment
+        how = [d.stack or "plain diffusers", d.attention or "PyTorch's own attention", d.precision]
+        if d.technique:
+            how.append(d.technique)
+        words.append(f"{pool.route}: {', '.join(how)}")
+    return (
+        "Rendered with " + "; ".join(words) + ". Other attention kernels and serving stacks can be "
+        "much faster: try them on the Prediction page."
+    )
+
+
 def _value(figure: object) -> float | None:
     from costlab.core import Figure
 
@@ -256,6 +267,7 @@ def _fleet(answer: projection.Projection) -> None:
             "Accepted/paid GPU-h": st.column_config.NumberColumn(format="%.2f"),
         },
     )
+    st.caption(_assumed(answer))
 
 
 def _claims(answer: projection.Projection) -> None:
@@ -281,4 +293,5 @@ def _claims(answer: projection.Projection) -> None:
     look.proof(
         {finding.claim: finding.found for finding in findings if finding.found},
         key="overview-claims",
+        title="Open a finding: what does it rest on?",
     )

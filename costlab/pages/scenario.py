@@ -10,8 +10,8 @@ import streamlit as st
 
 from costlab import catalog, performance, present, projection, routing, scenarios, store, traffic
 from costlab.core import CostlabError, plain
-from costlab.pages import look
-from costlab.pages.overview import FIRST_SCENARIO, projected
+from costlab.pages import choose, look
+from costlab.pages.overview import projected
 
 SEGMENT_COLUMNS = (
     "name", "share", "stage", "tier", "quality", "mode", "seconds", "resolution", "audio",
@@ -26,24 +26,16 @@ DEPLOYMENT_COLUMNS = (
 def page() -> None:
     """Draw the page."""
     st.header("Change a scenario and see what moves")
-    known = scenarios.known()
-    name = st.selectbox(
-        "Start from",
-        list(known),
-        index=list(known).index(FIRST_SCENARIO),
-        format_func=lambda key: known[key].title,
-        key="edited",
-        bind="query-params",
-    )
+    asked = choose.scenario("Start from", "edited")
     try:
-        before = projected(known[name], store.version())
-        edited, mix = _edit(known[name], before)
+        before = projected(asked, store.version())
+        edited, mix = _edit(asked, before)
         after = projection.project(edited, mix=mix)
         _difference(before, after)
         _save(edited, mix)
     except CostlabError as error:
         look.refusal(error)
-    _compare(known)
+    _compare(scenarios.known())
 
 
 def _edit(
@@ -61,7 +53,6 @@ def _edit(
     )
     volume = second.number_input(
         "Clips wanted a month",
-        min_value=0.0,
         value=float(before.mix.clips_per_month if asked.clips_per_month is None
                     else asked.clips_per_month),
         step=1000.0,
@@ -70,7 +61,6 @@ def _edit(
     )  # fmt: skip
     wait = third.number_input(
         "95 % wait at most (s)",
-        min_value=1.0,
         value=float(asked.p95_wait_s),
         step=10.0,
         format="%.0f",
@@ -84,6 +74,7 @@ def _edit(
         num_rows="dynamic",
         key=f"{key}segments",
         column_config={
+            **_labels(SEGMENT_COLUMNS),
             "share": st.column_config.NumberColumn(min_value=0, max_value=1, format="%.3f"),
             "stage": _choice("preview", "final"),
             "quality": _choice("standard", "premium"),
@@ -104,6 +95,7 @@ def _edit(
         num_rows="dynamic",
         key=f"{key}deployments",
         column_config={
+            **_labels(DEPLOYMENT_COLUMNS),
             "model": _choice(*(m.id for m in catalog.models() if m.kind == "self_hosted")),
             "gpu": _choice(*(gpu.id for gpu in performance.gpus())),
             "offer": _choice(*offers, help="Where the GPU is rented, and how."),
@@ -142,6 +134,10 @@ def _edit(
         "edited scenario",
     )
     return edited, mix
+
+
+def _labels(columns: tuple[str, ...]) -> dict[str, Any]:
+    return {name: st.column_config.Column(name.replace("_", " ")) for name in columns}
 
 
 def _choice(*options: str, help: str | None = None) -> Any:
@@ -190,23 +186,28 @@ def _difference(before: projection.Projection, after: projection.Projection) -> 
 
 
 def _save(edited: scenarios.Scenario, mix: traffic.TrafficMix) -> None:
-    with st.form("save", border=False):
+    st.subheader("Keep it")
+    with st.form("save", border=False, enter_to_submit=False):
         name, title, who = st.columns(3)
-        new_id = name.text_input("Save as", placeholder="my-scenario")
-        new_title = title.text_input("Title", value=edited.title)
-        person = who.text_input("Your name", placeholder="optional")
-        if st.form_submit_button("Save scenario", icon=":material/save:"):
-            if not new_id.strip():
-                st.error("Give the scenario a short name to save it under.")
-                return
-            identity = new_id.strip()
-            own_mix = {**plain(mix), "id": f"{identity}-mix", "title": f"Traffic of {new_title}"}
-            traffic.save_mix(own_mix, who=person)
-            scenarios.save_scenario(
-                replace(edited, id=identity, title=new_title, mix=own_mix["id"]), who=person
+        identity = name.text_input("Save as", placeholder="my-scenario").strip()
+        new_title = title.text_input("Title", placeholder=f"{edited.title}, changed").strip()
+        person = who.text_input("Your name", placeholder="optional").strip()
+        over = st.checkbox("Replace a scenario of mine with that name")
+        if not st.form_submit_button("Save scenario", icon=":material/save:"):
+            return
+        if not identity:
+            st.error("Give the scenario a short name to save it under.")
+            return
+        if identity in scenarios.known() and not over:
+            st.error(
+                f"{identity} is there already: tick the box to replace it, or take another name."
             )
-            st.success(f"Saved as {identity}; the command line has it too: "
-                       f"`costlab project {identity}`")  # fmt: skip
+            return
+        new_title = new_title or identity
+        own_mix = {**plain(mix), "id": f"{identity}-mix", "title": f"Traffic of {new_title}"}
+        kept = replace(edited, id=identity, title=new_title)
+        scenarios.save(kept, traffic.parse_mix(own_mix), who=person)
+        st.success(f"Saved; the command line has it too: `costlab project {identity}`")
 
 
 def _compare(known: Mapping[str, scenarios.Scenario]) -> None:
@@ -228,6 +229,6 @@ def _compare(known: Mapping[str, scenarios.Scenario]) -> None:
             continue
         for quantity, figure in summary.items():
             row = rows.setdefault(quantity, {"": look.words(quantity)})
-            row[known[name].title] = present.figure(figure)
+            row[f"{known[name].title} ({name})"] = present.figure(figure)
     if rows:
         st.dataframe(list(rows.values()), hide_index=True, placeholder="–")
