@@ -10,9 +10,8 @@ import streamlit as st
 
 from costlab import fleet, present, routing, scenarios, store
 from costlab.core import CannotServe, CostlabError
-from costlab.pages import look
+from costlab.pages import choose, look
 
-FIRST_SCENARIO = "social-app"
 PURCHASES = {
     "owned": ("Own hardware", "#009E73"),
     "reserved": ("Reserved", "#0072B2"),
@@ -34,25 +33,18 @@ def planned(asked: scenarios.Scenario, wishes: fleet.Wishes, version: str) -> fl
 
 def page() -> None:
     """Draw the page."""
-    known = scenarios.known()
     left, right = st.columns([3, 2])
-    name = left.selectbox(
-        "Scenario",
-        list(known),
-        index=list(known).index(FIRST_SCENARIO),
-        format_func=lambda key: known[key].title,
-        key="fleet",
-        bind="query-params",
-    )
+    with left:
+        asked = choose.scenario("Scenario", "fleet")
     policies = routing.policies()
     policy = right.selectbox(
         "Routing policy",
         list(policies),
-        index=list(policies).index(known[name].policy),
+        index=list(policies).index(asked.policy),
         format_func=lambda key: policies[key].title,
-        key=f"fleet-policy-{name}",
+        key=f"fleet-policy-{asked.id}",
     )
-    asked = replace(known[name], policy=policy)
+    asked = replace(asked, policy=policy)
     answer, rest = st.container(), st.container()
     with rest:
         st.subheader("What the GPUs do through the week")
@@ -400,10 +392,10 @@ def _waits(plan: fleet.FleetPlan) -> None:
             }
         ],
         {
-            "height": 320,
+            "height": 360,
             "barmode": "group",
             "showlegend": True,
-            "legend": {"orientation": "h", "y": 1.12},
+            "legend": {"orientation": "h", "y": -0.45},
             "xaxis": {"title": {"text": "wait"}},
             "yaxis": {"title": {"text": "share of people"}, "tickformat": ".0%"},
         },
