@@ -48,7 +48,7 @@ def test_a_quote_in_json_has_its_documented_keys() -> None:
     found = answer("quote", "--model", "veo-3.1", *clip, "--as-of", "2026-11-22")
     assert isinstance(found, dict)
     assert found["usd"] == "2.400000"
-    assert found["billed_seconds"] == "6"
+    assert found["billed_seconds"] == 6
     assert {"sku", "lines", "steps", "payload", "stale"} <= found.keys()
 
 

@@ -360,7 +360,8 @@ def _decay_rate(lengths: Array, weights: Array, rate: float) -> float:
     low, high = 0.0, min(2 * (1 - rate * mean) / (rate * square), 500 / float(lengths[-1]))
     for _ in range(200):
         middle = (low + high) / 2
-        side = rate * float(np.expm1(middle * lengths) @ weights) / middle
+        with np.errstate(over="ignore"):  # an almost idle queue: the side is simply large
+            side = rate * float(np.expm1(middle * lengths) @ weights) / middle
         low, high = (middle, high) if side < 1 else (low, middle)
         if high - low < 1e-13 * high:
             break

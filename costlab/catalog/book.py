@@ -8,7 +8,8 @@ The as-of rule, in full:
 
 1. A row's window opens on ``valid_from``; where no source states it, on the day the row was seen
    (the first day of a month or year that is all a source gives). An undated row stands from always.
-   A row that was read after its own end, or only states its end, stands until then.
+   A row that was read after its own end, or only states its end, stands until then, but not before
+   the first day on which any row of its model was read.
 2. It closes after ``valid_to``, before ``retired_on``, when a later row of the same SKU and unit
    opens, and when a later reading of the same publisher lists the same model of the same seller.
 3. A price that was first seen after the day asked about is not used for that day, unless the
@@ -24,6 +25,7 @@ or ``example`` are shown and checked, never used.
 from __future__ import annotations
 
 import re
+from calendar import monthrange
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
@@ -124,7 +126,8 @@ class Price:
         """The first day of the window; None where the row stands from always."""
         if self.valid_from or self.valid_to:
             return self.valid_from
-        if self.retired_on and self.seen_on and self.seen_on >= self.retired_on:
+        last = last_day(self.source.seen)
+        if self.retired_on and last and last >= self.retired_on:
             return None
         return self.seen_on
 
@@ -154,6 +157,21 @@ def first_day(seen: str | None) -> date | None:
         return None
     year, month, day = found.groups()
     return date(int(year), int(month or 1), int(day or 1))
+
+
+def last_day(seen: str | None) -> date | None:
+    """Return the last day that a written date can mean.
+
+    >>> last_day("2026-11 (litellm 1.109.1)"), last_day("2026-10-05"), last_day("undated")
+    (datetime.date(2026, 11, 30), datetime.date(2026, 10, 5), None)
+    """
+    found = re.match(r"(\d{4})(?:-(\d{2}))?(?:-(\d{2}))?", seen or "")
+    if not found:
+        return None
+    year, month, day = (int(part) if part else None for part in found.groups())
+    assert year is not None
+    month = month or 12
+    return date(year, month, day or monthrange(year, month)[1])
 
 
 PRICES = store.Shelf(table="prices", record=Price, pattern="prices/*.yaml")
@@ -263,22 +281,34 @@ def in_force(rows: Iterable[Price], as_of: date, *, backdate: bool = False) -> t
     With ``backdate``, a SKU that was first seen later is taken at its earliest row.
     """
     listed = [row for row in rows if row.status == "list"]
-    open_rows = [row for row in listed if row.opens is None or row.opens <= as_of]
+    first_read: dict[str, date] = {}
+    for row in listed:
+        if row.opens:
+            first_read[row.model] = min(first_read.get(row.model, row.opens), row.opens)
+
+    def open_since(row: Price) -> date:
+        late = row.seen_on is not None and row.valid_to is None
+        return row.opens or (first_read.get(row.model) if late else None) or date.min
+
+    def read(row: Price) -> date:
+        seen = row.opens or row.seen_on or date.min
+        return seen if seen <= as_of else date.min
+
+    open_rows = [row for row in listed if open_since(row) <= as_of]
     newest_page: dict[tuple[str, ...], date] = {}
     newest: dict[tuple[str, str], Price] = {}
     for row in open_rows:
-        seen = row.opens or date.min
         page = (row.model, row.tier, row.region, *_page(row))
-        newest_page[page] = max(newest_page.get(page, date.min), seen)
+        newest_page[page] = max(newest_page.get(page, date.min), read(row))
         best = newest.get((row.sku, row.unit))
-        if best is None or (seen, -TRUST.index(row.trust)) > (
-            best.opens or date.min, -TRUST.index(best.trust)
+        if best is None or (read(row), -TRUST.index(row.trust)) > (
+            read(best), -TRUST.index(best.trust)
         ):  # fmt: skip
             newest[row.sku, row.unit] = row
     kept = [
         row
         for row in newest.values()
-        if (row.opens or date.min) == newest_page[row.model, row.tier, row.region, *_page(row)]
+        if read(row) == newest_page[row.model, row.tier, row.region, *_page(row)]
     ]
     if backdate:
         seen_skus = {row.sku for row in kept}

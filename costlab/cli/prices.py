@@ -23,6 +23,11 @@ from costlab.cli.shared import Amount, Day, as_of_option, emit, json_option
 @click.option("--aspect", default="16:9", show_default=True)
 @click.option("--variants", type=int, default=1, show_default=True)
 @click.option("--input-video-s", type=Amount(), default="0", help="Length of a clip handed in.")
+@click.option("--fps", type=int, help="Frames a second, where the seller lets you choose.")
+@click.option("--provider", help="Only this seller.")
+@click.option("--region", default="", help="Only this region, such as singapore.")
+@click.option("--tier", default="", help="A paid option, such as voice-control or lora.")
+@click.option("--backdate", is_flag=True, help="Use prices first seen after the day asked about.")
 @click.option("--all", "every", is_flag=True, help="Rank every model that can make the clip.")
 @as_of_option
 @json_option
@@ -35,6 +40,11 @@ def quote(
     aspect: str,
     variants: int,
     input_video_s: Decimal,
+    fps: int | None,
+    provider: str | None,
+    region: str,
+    tier: str,
+    backdate: bool,
     every: bool,
     as_of: date,
     as_json: bool,
@@ -51,9 +61,10 @@ def quote(
         aspect=aspect,
         variants=variants,
         input_video_s=input_video_s,
+        fps=fps,
     )
     if every:
-        ranking = catalog.rank(request, as_of)
+        ranking = catalog.rank(request, as_of, region=region)
         shape = {
             "served": [answer.to_dict() for answer in ranking.served],
             "refused": [{"model": name, "reason": why} for name, why in ranking.refused],
@@ -62,7 +73,9 @@ def quote(
         return
     if model is None:
         raise click.UsageError("name a model with --model, or rank all with --all")
-    answer = catalog.quote(model, request, as_of=as_of)
+    answer = catalog.quote(
+        model, request, as_of=as_of, provider=provider, region=region, tier=tier, backdate=backdate
+    )
     emit(as_json, answer.to_dict(), lambda: present.quote(answer))
 
 

@@ -14,7 +14,7 @@ import streamlit as st
 from costlab import jobs, performance, present, runs, store, wan
 from costlab.core import CostlabError
 from costlab.pages import look
-from costlab.performance.counted import MeasuredClip, question_of
+from costlab.performance.counted import RUNS, MeasuredClip, question_of
 
 STAGES = {
     "text_encode": ("text encoder", "#56B4E9"),
@@ -151,6 +151,8 @@ def _job_list(was_running: bool) -> None:
 
 def _runs() -> None:
     st.subheader("Runs")
+    for text in store.unreadable(RUNS):
+        st.warning(f"A run record is left out. {text}", icon=":material/warning:")
     found = sorted(performance.measured(), key=lambda run: run.started_at, reverse=True)
     if not found:
         st.info(

@@ -85,7 +85,7 @@ def _question() -> performance.Question:
     boundary = arch.boundary
     if boundary is not None:
         boundary = columns[2].slider(
-            "Expert boundary", 0.7, 0.99, boundary, 0.005, key=f"p-boundary-{model}",
+            "Expert boundary", 0.7, 0.99, boundary, 0.005, format="%.3f", key=f"p-boundary-{model}",
             help="Share of the noise range that the high-noise expert takes.",
         )  # fmt: skip
     cfg = columns[3].toggle("Guidance", value=True, key="p-cfg", help="Two forwards a step.")
@@ -113,7 +113,10 @@ def _question() -> performance.Question:
 def _price(question: performance.Question) -> Figure | None:
     today = date.today()  # noqa: DTZ011  the day where the person sits
     offers = catalog.offers(today, gpu=performance.gpu(question.gpu).id)
-    rented = [offer for offer in offers if offer.purchase not in ("serverless", "owned")]
+    rented = sorted(
+        (offer for offer in offers if offer.purchase not in ("serverless", "owned")),
+        key=lambda offer: offer.purchase != "on_demand",
+    )
     if not rented:
         st.caption("No offer for this GPU is in the book: no dollars are shown.")
         return None

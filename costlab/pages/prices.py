@@ -55,21 +55,31 @@ def _ranking(as_of: date) -> None:
     heading = st.empty()
     request = _request()
     ranking = catalog.rank(request, as_of)
-    if not ranking.served:
-        heading.header("No API on sale that day can make this clip")
+    left, right = st.columns(2)
+    resellers = left.toggle("Also resellers", value=False)
+    old = right.toggle("Also undated and old prices", value=True)
+    served = [
+        quoted
+        for quoted in ranking.served
+        if (resellers or quoted.head.channel != "reseller") and (old or not quoted.stale)
+    ]
+    if not served:
+        heading.header("No API of these can make this clip on that day")
     else:
-        best = ranking.served[0]
+        best = served[0]
+        age = ", at a price that wants reading again" if best.stale else ""
         heading.header(
-            f"{best.model} makes this clip for {present.money(best.usd)}, "
-            f"the cheapest of {len(ranking.served)} on sale"
+            f"{best.model} makes this clip for {present.money(best.usd)}{age}: "
+            f"the cheapest of {len(served)}"
         )
-        shown = ranking.served[:15]
+        st.caption("Picture quality is not weighed.")
+        shown = served[:15]
         look.cost_bars([q.model for q in shown], [q.figure() for q in shown], key="prices-rank")
-        if len(ranking.served) > len(shown):
-            st.caption(f"The {len(shown)} cheapest are drawn; the table below has all.")
-        names = [quoted.model for quoted in ranking.served]
+        if len(served) > len(shown):
+            st.caption(f"The {len(shown)} cheapest are drawn.")
+        names = [quoted.model for quoted in served]
         chosen = st.selectbox("How is it worked out?", names, key="prices-derivation")
-        quoted = next(quoted for quoted in ranking.served if quoted.model == chosen)
+        quoted = next(quoted for quoted in served if quoted.model == chosen)
         st.code(present.quote(quoted), language=None, wrap_lines=True)
         if quoted.stale:
             st.warning(quoted.stale_why, icon=":material/schedule:")
@@ -95,6 +105,8 @@ def _book(as_of: date) -> None:
             "Model": row.model,
             "Seller": row.provider,
             "Channel": row.channel,
+            "Endpoint": row.endpoint,
+            "From": ", ".join(row.modes) or "any",
             "USD": float(row.usd_per_unit),
             "Per": row.unit.replace("_", " "),
             "Size": row.resolution or "any",
