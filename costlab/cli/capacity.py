@@ -61,6 +61,13 @@ def capacity_wait(
 @click.option(
     "--interruptions-per-hour", type=float, help="Of a spot instance, where no source says."
 )
+@click.option(
+    "--cold-start-s",
+    type=float,
+    default=300.0,
+    show_default=True,
+    help="From ordering a GPU to its first clip.",
+)
 @click.option("--around-the-clock", is_flag=True, help="Rent every GPU for all hours.")
 @click.option("--growth", type=float, default=0.0, help="Growth a month, such as 0.1.")
 @json_option
@@ -73,6 +80,7 @@ def capacity_plan(
     purchases: tuple[str, ...],
     gpus: tuple[str, ...],
     interruptions_per_hour: float | None,
+    cold_start_s: float,
     around_the_clock: bool,
     growth: float,
     as_json: bool,
@@ -97,6 +105,7 @@ def capacity_plan(
             purchases=chosen or fleet.Wishes().purchases,
             gpus=gpus,
             interruptions_per_hour=interruptions_per_hour,
+            cold_start_s=cold_start_s,
             by_the_hour=not around_the_clock,
             growth_per_month=growth,
         ),

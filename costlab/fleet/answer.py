@@ -18,7 +18,6 @@ from costlab.core import (
     Figure,
     LineItem,
     Range,
-    content_hash,
     plain,
     usd,
 )
@@ -296,8 +295,10 @@ class _Chosen:
     def usd_at(self, factor: float, end: End | None = None) -> float:
         """Return USD a month on the same hardware, bought anew for ``factor`` times the clips."""
         one = self.candidate
+        rate = one.interruptions_per_h
+        alike = tuple(buy for buy in one.hardware.buys if buy.interruptions_per_h == rate)
         bought = self.search.candidates(
-            one.kind, one.hardware, one.work.times(factor), one.places, end
+            one.kind, replace(one.hardware, buys=alike), one.work.times(factor), one.places, end
         )
         return min(candidate.usd_per_month for candidate in bought)
 
@@ -346,7 +347,7 @@ def plan(
     mix = mix or traffic.mix(scenario.mix)
     policy = policy or routing.policy(scenario.policy)
     wishes = wishes or Wishes()
-    key = content_hash([scenario, mix, policy, wishes, store.version()])
+    key = repr((scenario, mix, policy, wishes, store.version()))
     if key not in _REMEMBERED:
         _REMEMBERED[key] = _plan(scenario, mix, policy, wishes)
         while len(_REMEMBERED) > _MOST_REMEMBERED:
@@ -526,6 +527,16 @@ def _rentals(candidate: Candidate) -> tuple[Rental, ...]:
     return tuple(found)
 
 
+_GPUS_FORMULA = {
+    "people": "slots that keep the promise in every hour of the week (waiting formula, load "
+    "rounded up to a twelfth of the busiest hour's), as whole instances; checked by simulation",
+    "batch": "slots that carry the work of the month, as whole instances",
+    "both": "slots that keep the promise in the busiest hour and carry the work of the month, as "
+    "whole instances; checked by simulation",
+    "by use": "billed seconds of the busiest hour / 3600, rounded up",
+}
+
+
 def _pool_plan(one: _Chosen, answer: projection.Projection) -> PoolPlan:
     candidate, played = one.candidate, one.played
     work, hardware = candidate.work, candidate.hardware
@@ -543,10 +554,7 @@ def _pool_plan(one: _Chosen, answer: projection.Projection) -> PoolPlan:
         "GPUs at most",
         most,
         "GPUs",
-        "slots that keep the promise in every hour of the week (waiting formula, load rounded up "
-        "to a twelfth of the busiest hour's), as whole instances; checked by simulation"
-        if candidate.kind == "people"
-        else "slots that carry the work of the month, as whole instances",
+        _GPUS_FORMULA["by use" if candidate.rent.metered else candidate.kind],
         (*volumes, *slot_figures, promise),
         basis=Basis.ESTIMATED,
     )

@@ -28,7 +28,7 @@ _LEVELS = 12
 def fewest_slots(peak: capacity.PeakHour, wait_s: float) -> int:
     """Return the fewest slots with which 95 % wait at most ``wait_s``, as `capacity.slots_needed`.
 
-    It starts from a normal approximation, so that few evaluations of the formula are needed.
+    It starts from the limit of many slots, so that few evaluations of the formula are needed.
     """
     erlangs = peak.erlangs
     least = math.floor(erlangs) + 1
@@ -37,8 +37,7 @@ def fewest_slots(peak: capacity.PeakHour, wait_s: float) -> int:
         wait = peak.wait(slots)
         return wait is None or wait.tail(wait_s) <= 0.05
 
-    patience = wait_s * max(erlangs, 1.0) / (math.fsum(peak.lengths_s) / len(peak.lengths_s))
-    guess = max(least, math.ceil(erlangs + 1.2 * math.sqrt(erlangs) - 0.25 * patience))
+    guess = max(least, math.ceil(erlangs + _spare(peak, wait_s) * math.sqrt(erlangs)))
     step = 1
     if kept(guess):
         low, high = guess - 1, guess
@@ -52,6 +51,26 @@ def fewest_slots(peak: capacity.PeakHour, wait_s: float) -> int:
     while high - low > 1:
         middle = (low + high) // 2
         low, high = (low, middle) if kept(middle) else (middle, high)
+    return high
+
+
+def _spare(peak: capacity.PeakHour, wait_s: float) -> float:
+    """Return the spare slots, in roots of the load, with which about 5 % wait over ``wait_s``.
+
+    Halfin and Whitt (1981, "Heavy-traffic limits for queues with many exponential servers",
+    Operations Research 29): with β√a slots beyond the load a, 1/(1 + βΦ(β)/φ(β)) of the clips wait,
+    here for exponential times scaled to the clips' spread.
+    """
+    mean_s = math.fsum(s * w for s, w in zip(peak.lengths_s, peak.shares, strict=True))
+    square = math.fsum(s * s * w for s, w in zip(peak.lengths_s, peak.shares, strict=True))
+    rate = math.sqrt(peak.erlangs) * wait_s / mean_s / (square / mean_s**2 / 2)
+    low, high = 1e-3, 8.0
+    for _ in range(24):
+        beta = (low + high) / 2
+        below = math.erfc(-beta / math.sqrt(2)) / 2
+        density = math.exp(-beta * beta / 2) / math.sqrt(2 * math.pi)
+        late = math.exp(-beta * rate) / (1 + beta * below / density)
+        low, high = (beta, high) if late > 0.05 else (low, beta)
     return high
 
 
