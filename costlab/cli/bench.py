@@ -175,17 +175,43 @@ def bench_recipes(as_json: bool) -> None:
 
 @bench_group.command("plan")
 @click.argument("plan_file", type=click.Path(path_type=Path), required=False)
+@click.option("--gpu", help="Order by what would narrow the predictions for this GPU most.")
 @json_option
-def bench_plan(plan_file: Path | None, as_json: bool) -> None:
-    """Show a plan (the default one without PLAN_FILE); --json writes it for a bare machine."""
+def bench_plan(plan_file: Path | None, gpu: str | None, as_json: bool) -> None:
+    """Show a plan (the default one without PLAN_FILE); --json writes it for a bare machine.
+
+    With --gpu the configurations whose predicted interval is widest, for the time that measuring
+    them takes, come first.
+    """
     from costlab import bench
 
     items = _plan(plan_file)
+    if gpu is not None:
+        items = _most_telling_first(items, gpu)
     emit(
         as_json,
         bench.to_json(items),
         lambda: "\n".join(f"{n}. {item.title}" for n, item in enumerate(items, 1)),
     )
+
+
+def _most_telling_first(items: Any, gpu: str) -> Any:
+    import math
+
+    from costlab import bench, performance
+    from costlab.performance.counted import question_for
+
+    card = performance.gpu(gpu)
+
+    def open_question(item: Any) -> float:
+        try:
+            asked = question_for(item.setting, item.recipe.switches, card.id)
+            interval = performance.predict(asked).ranges["seconds"]
+        except CostlabError:
+            return 0.0
+        return math.log(interval.high / interval.low)
+
+    return bench.ordered(items, card.bf16_tflops, open_question)
 
 
 def _plan(plan_file: Path | None) -> Any:

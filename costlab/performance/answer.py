@@ -21,7 +21,16 @@ from costlab.core import (
     UnknownName,
 )
 from costlab.performance import counted, fit, physics, published, resources
-from costlab.performance.ask import COLUMNS, Question, Recipe, question, recipe
+from costlab.performance.ask import (
+    COLUMNS,
+    KERNELS,
+    PRECISIONS,
+    STACKS,
+    Question,
+    Recipe,
+    question,
+    recipe,
+)
 from costlab.performance.counted import Measured
 from costlab.performance.fit import Fit, Floats, Ints
 from costlab.performance.physics import ATT, COM, ELE, FACTORS, FIX, LIN, OFF, SER, VAE, Case
@@ -588,8 +597,17 @@ def _notes(asked: Question, settled: Recipe, memory: Range) -> tuple[str, ...]:
         )
     if settled.caches:
         notes.append("a cache skips steps by what it sees, so its share depends on the clip")
-    if settled.words:
-        notes.append(f"not known to the calibration: {settled.words}")
+    strange = [
+        f"{name} {asked_for!r}"
+        for name, asked_for, read, table in (
+            ("stack", asked.stack, settled.stack, STACKS),
+            ("attention", asked.attention, settled.kernel, KERNELS),
+            ("precision", asked.precision, settled.precision, PRECISIONS),
+        )
+        if asked_for and read not in {known for _, known in table} | {"stack's own", "unknown"}
+    ]
+    if unknown := [*strange, *filter(None, [settled.words])]:
+        notes.append(f"not known to the calibration: {', '.join(unknown)}")
     return tuple(notes)
 
 
@@ -695,7 +713,7 @@ def predict_rows(
     odd: dict[str, int] = {}
     for number, row in enumerate(rows, 1):
         for name in row:
-            if name not in COLUMNS:
+            if name not in COLUMNS and name != store.TOO_MANY:
                 odd.setdefault(str(name), number)
     if odd:
         raise BadData(where, [

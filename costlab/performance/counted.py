@@ -13,7 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import statistics
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -223,6 +223,16 @@ def question_of(run: MeasuredClip) -> Question:
     """Return the question that a run answers."""
     row = {name: getattr(run, name) for name in MeasuredClip.__slots__}
     return _question(row, dict(name.split("=", 1) for name in run.switches))
+
+
+def question_for(setting: runs.Setting, switches: Iterable[str], gpu: str) -> Question:
+    """Return the question that measuring ``setting`` with ``switches`` on ``gpu`` would answer."""
+    row = {
+        "gpu": gpu,
+        "cfg": setting.guidance > 1,
+        **{name: getattr(setting, name) for name in setting.__slots__},
+    }
+    return _question(row, dict(name.split("=", 1) for name in switches if "=" in name))
 
 
 def counting(found: Sequence[MeasuredClip]) -> dict[str, Measured]:
