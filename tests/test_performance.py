@@ -280,9 +280,7 @@ def test_rows_are_answered_in_order_and_a_bad_row_says_why() -> None:
     }  # fmt: skip
     answers = performance.predict_rows([good, {**good, "gpu": "abacus"}, good], where="asked.csv")
     assert [row["seconds"] is None for row in answers] == [False, True, False]
-    assert answers[1]["error"] == (
-        f"asked.csv [2]: unknown GPU 'abacus'; known: {', '.join(sorted(CARDS))}"
-    )
+    assert answers[1]["error"].startswith("asked.csv [2]: unknown GPU 'abacus'; known: A10")
     for key in ("seconds", "gpu_seconds", "seconds_low", "seconds_high", "peak_vram_gib",
                 "energy_j", "basis"):  # fmt: skip
         assert key in answers[0]

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from costlab.cli.shared import emit, json_option
-from costlab.core import plain
+from costlab.core import CostlabError, plain
 
 
 @click.group("bench", invoke_without_command=True)
