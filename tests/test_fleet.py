@@ -429,6 +429,14 @@ def test_without_clips_for_own_gpus_the_page_says_what_to_do() -> None:
     assert "keep 95 % of waits" in app.header[0].value
 
 
+def test_a_known_interruption_rate_on_the_page_opens_spot() -> None:
+    app = shown(fleet="brand-studio")
+    assert "spot" not in app.header[0].value
+    app.select_slider(key="fleet-spot-brand-studio").set_value(0.01).run()
+    assert not app.exception
+    assert "on spot" in app.header[0].value
+
+
 def test_no_way_to_buy_leaves_the_scenarios_own_offer() -> None:
     app = shown(fleet="brand-studio")
     app.pills(key="fleet-buy-brand-studio").set_value([]).run()

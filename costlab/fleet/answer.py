@@ -60,7 +60,9 @@ class Rental:
     def words(self) -> str:
         """Such as "9 × H100-SXM all week (reserved, fal)"."""
         bought = self.offer.purchase.replace("_", " ")
-        return f"{self.gpus} × {self.offer.gpu} {self.when} ({bought}, {self.offer.provider})"
+        if self.offer.purchase != "owned":
+            bought += f", {self.offer.provider}"
+        return f"{self.gpus} × {self.offer.gpu} {self.when} ({bought})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
