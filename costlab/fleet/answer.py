@@ -748,7 +748,10 @@ def _summary(
             cold_usd,
             "USD/month",
             "starts × billed seconds of a cold start × USD per GPU-hour",
-            [r.price for p in pools for r in p.rentals] + [clips],
+            [
+                Figure.entered("cold start", chosen[0].search.wishes.cold_start_s, "s", "entered"),
+                *(r.price for p in pools for r in p.rentals),
+            ],
             basis=Basis.ESTIMATED,
         ),
     }
@@ -932,6 +935,11 @@ def _warnings(
             found.append(f"{pool.route}: the simulated wait is longer than the promise")
         for rental in pool.rentals:
             offer = rental.offer
+            if offer.purchase == "spot":
+                found.append(
+                    f"{offer.id}: {one.candidate.interruptions_per_h:.2g} interruptions an hour of "
+                    "each instance are assumed"
+                )
             note = f" ({offer.note})" if offer.note else ""
             if offer.stale(day):
                 found.append(

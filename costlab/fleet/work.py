@@ -27,10 +27,11 @@ class Wishes:
 
     ``finish_s`` bounds start to finish for 95 % of the busiest hour's clips; None bounds it by what
     the scenario's own GPUs need: the promised wait and their render time; infinity does not bound
-    it. ``by_the_hour`` lets GPUs go in quiet hours, ``spot`` uses offers that may be interrupted,
-    at ``interruptions_per_hour`` of an instance where that is entered. ``cold_start_s`` is what a
-    rented GPU needs from order to first clip. ``gpus`` narrows the search to those types (empty:
-    all on sale), ``gpus_per_clip`` to those slots.
+    it. ``purchases`` are the ways to buy; the scenario's own offer is always one. ``by_the_hour``
+    lets GPUs go in quiet hours. Spot instances are interrupted ``interruptions_per_hour`` times an
+    hour where that is entered, else as the deployment or the source says. ``cold_start_s`` is what
+    a rented GPU needs from order to first clip. ``gpus`` narrows the search to those types (empty:
+    all on sale), ``gpus_per_clip`` to those slots. ``growth_per_month`` is a share.
     """
 
     finish_s: float | None = None
