@@ -12,9 +12,6 @@ from costlab.pages import choose, look
 from costlab.unitcost import every_route
 
 
-FIRST_SCENARIO = choose.FIRST
-
-
 @st.cache_resource(max_entries=128, show_spinner="Working out the bill …")
 def projected(asked: scenarios.Scenario, version: str) -> projection.Projection:
     """Return the projection of a scenario, remembered until the data or the scenario changes."""

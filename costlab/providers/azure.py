@@ -2,50 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
-
-from costlab.catalog.billing import PROMPT, Adapter, Plan, with_image
+from costlab.providers.openai import OpenAI
 
 
-class Azure(Adapter):
-    """Azure OpenAI: Sora 2 as a cloud service."""
+class Azure(OpenAI):
+    """Azure OpenAI: Sora 2 as a cloud service, with OpenAI's own requests and answers."""
 
     provider = "azure"
     name = "Azure OpenAI"
-    answer_paths: ClassVar = {
-        "id": ("id",),
-        "status": ("status",),
-        "billed_seconds": ("seconds",),
-    }
-    statuses: ClassVar = {
-        "queued": "queued",
-        "in_progress": "running",
-        "completed": "succeeded",
-        "failed": "failed",
-    }
-
-    def payload(self, plan: Plan) -> dict[str, Any]:
-        """Return the job; the clip is fetched from ``/content`` of the answer's id."""
-        width, height = self.size(plan)
-        return {
-            "url": "https://RESOURCE.openai.azure.com/openai/v1/videos",
-            "json": with_image(
-                {
-                    "model": plan.sku.head.endpoint,
-                    "prompt": PROMPT,
-                    "seconds": str(int(plan.seconds)),
-                    "size": f"{width}x{height}",
-                },
-                plan,
-                "input_reference",
-            ),
-        }
-
-    def size(self, plan: Plan) -> tuple[int, int]:
-        """Return width and height: 1280 × 720, or 1792 × 1024 in the high-res tier."""
-        wide = plan.request.aspect != "9:16"
-        long, short = (1792, 1024) if plan.sku.head.tier == "high-res" else (1280, 720)
-        return (long, short) if wide else (short, long)
+    jobs_url = "https://RESOURCE.openai.azure.com/openai/v1/videos"
 
 
 ADAPTER = Azure()

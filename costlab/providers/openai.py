@@ -12,6 +12,7 @@ class OpenAI(Adapter):
 
     provider = "openai"
     name = "OpenAI"
+    jobs_url: ClassVar[str] = "https://api.openai.com/v1/videos"
     answer_paths: ClassVar = {
         "id": ("id",),
         "status": ("status",),
@@ -28,7 +29,7 @@ class OpenAI(Adapter):
         """Return the job; the clip is fetched from ``/content`` of the answer's id."""
         width, height = self.size(plan)
         return {
-            "url": "https://api.openai.com/v1/videos",
+            "url": self.jobs_url,
             "json": with_image(
                 {
                     "model": plan.sku.head.endpoint,
