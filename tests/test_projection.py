@@ -1,10 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 
-from costlab import projection, scenarios
+from costlab import present, projection, scenarios
 from costlab.core import BadData, Basis, Figure
 
 SCENARIOS = scenarios.known()
@@ -163,3 +164,25 @@ def test_a_saved_scenario_projects_like_its_original(own_store: object) -> None:
     scenarios.save(replace(asked, id="mine"), who="Ann")
     mine: Figure = projection.project(scenarios.scenario("mine")).summary["usd_per_month"]
     assert mine.value == projection.project(asked).summary["usd_per_month"].value
+
+
+@pytest.mark.parametrize(
+    ("name", "policy"),
+    [
+        ("social-app", "article"),
+        ("social-app", "cheapest-capable"),
+        ("social-app-few-step", "cheapest-capable"),
+        ("brand-studio", "article"),
+        ("brand-studio", "cheapest-capable"),
+        ("overnight-batch", "all-self-hosted"),
+        ("overnight-batch", "cheapest-capable"),
+        ("dev-and-test", "cheapest-capable"),
+    ],
+)
+def test_the_readme_states_what_is_projected(name: str, policy: str) -> None:
+    readme = (Path(__file__).parents[1] / "README.md").read_text(encoding="utf-8")
+    summary = projection.project(replace(SCENARIOS[name], policy=policy)).summary
+    clip = present.significant(summary["usd_per_accepted_clip"].value)
+    month = present.money(summary["usd_per_month"].value).removeprefix("$")
+    month = month if month.endswith("k") else f"{float(month.replace(',', '')) / 1000:.2f}k"
+    assert any(clip in line and month in line for line in readme.splitlines()), (clip, month)
