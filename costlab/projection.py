@@ -14,6 +14,7 @@ import calendar
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -249,7 +250,7 @@ def project(
         bill=bill,
         summary=_summary(results, demands, pools, bill, month),
         split=_split(results),
-        warnings=_warnings(policy, mix, results),
+        warnings=_warnings(policy, mix, results, pools, scenario.date),
     )
 
 
@@ -805,6 +806,8 @@ def _warnings(
     policy: routing.Policy,
     mix: traffic.TrafficMix,
     results: Sequence[SegmentResult],
+    pools: Sequence[_Pool],
+    as_of: date,
 ) -> tuple[str, ...]:
     found = [
         f"{result.segment.name} ({result.segment.share:.0%} of clips) is not served by "
@@ -817,6 +820,14 @@ def _warnings(
         for rule in routing.unreached(policy, mix.segments)
     ]
     stale = sorted({r.route for r in results if r.unit and r.unit.stale and r.route})
+    stale += sorted(
+        {
+            pool.result.deployment.offer
+            for pool in pools
+            if pool.result.deployment.usd_per_gpu_hour is None
+            and catalog.offer(pool.result.deployment.offer, as_of=as_of).stale(as_of)
+        }
+    )
     found += [
         f"the price of {route} is undated or over {catalog.STALE_AFTER_DAYS} days old: "
         "read it again before relying on it"

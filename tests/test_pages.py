@@ -147,3 +147,16 @@ def test_the_benchmark_page_shows_a_run_and_the_prediction_it_replaced(own_store
     table = app.dataframe[0].value
     assert list(table["Counts"]) == ["yes", "yes"]
     assert (table["Replaces a prediction of"] > 210).all()
+
+
+def test_own_hardware_is_priced_as_its_inputs_move() -> None:
+    app = AppTest.from_string(
+        "from costlab.pages import prices\nprices.page()", default_timeout=120
+    )
+    app.run()
+    said = next(text.value for text in app.markdown if "An hour of an owned" in text.value)
+    power = next(n for n in app.number_input if n.key == "owned-usd_per_kwh")
+    power.set_value(float(power.value) * 10).run()
+    assert not app.exception
+    dearer = next(text.value for text in app.markdown if "An hour of an owned" in text.value)
+    assert dearer != said

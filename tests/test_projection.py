@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from decimal import Decimal
 from pathlib import Path
 
 import pytest
@@ -186,3 +187,16 @@ def test_the_readme_states_what_is_projected(name: str, policy: str) -> None:
     month = present.money(summary["usd_per_month"].value).removeprefix("$")
     month = month if month.endswith("k") else f"{float(month.replace(',', '')) / 1000:.2f}k"
     assert any(clip in line and month in line for line in readme.splitlines()), (clip, month)
+
+
+def test_an_old_gpu_price_is_pointed_out_unless_a_contract_replaces_it() -> None:
+    asked = SCENARIOS["overnight-batch"]
+    told = "the price of verda/H100-SXM/1x/spot is undated or over 90 days old"
+    assert any(told in warning for warning in projection.project(asked).warnings)
+    contract = replace(
+        asked,
+        deployments=tuple(
+            replace(item, usd_per_gpu_hour=Decimal("1.62")) for item in asked.deployments
+        ),
+    )
+    assert not any(told in warning for warning in projection.project(contract).warnings)

@@ -202,7 +202,7 @@ def predict(csv_file: Path | None, what_if: str | None, as_json: bool, **named: 
                 "give questions in a file (--from) or by --model and --gpu, not both"
             )
         answers = performance.predict_rows(store.read_rows(csv_file), where=csv_file.name)
-        emit(as_json, answers, lambda: present.predictions(answers))
+        click.echo(json.dumps(answers) if as_json else present.predictions(answers))
         return
     if not named["model"] or not named["gpu"]:
         raise InvalidArgument("name --model and --gpu, or a file of questions with --from")

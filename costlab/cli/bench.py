@@ -222,6 +222,8 @@ def _plan(plan_file: Path | None) -> Any:
     if not path.is_file():
         raise BadData(str(path), ["no such plan file"])
     rows = store.read_rows(path)
+    if path.suffix == ".json":
+        return bench.from_json(rows, path.name)
     return bench.expand(rows, _recipes(), path.name)
 
 

@@ -26,6 +26,7 @@ def page() -> None:
         _history()
         _contracts(as_of)
         _offers(as_of)
+        _owned()
     except CostlabError as error:
         look.refusal(error)
 
@@ -301,6 +302,7 @@ def _offers(as_of: date) -> None:
                 "GPUs per machine": offer.gpus_per_instance,
                 "Region": offer.region,
                 "Seen": offer.source.seen or "undated",
+                "State": "old or undated" if offer.stale(as_of) else "current",
                 "Publisher": offer.source.publisher,
                 "Document": offer.source.document,
                 "Offer": offer.id,
@@ -311,3 +313,29 @@ def _offers(as_of: date) -> None:
         hide_index=True,
         column_config={"USD per GPU-hour": st.column_config.NumberColumn(format="$%.3f")},
     )
+
+
+def _owned() -> None:
+    st.subheader("Your own hardware as an offer")
+    defaults = catalog.owned_inputs()
+    chosen: dict[str, float] = {}
+    columns = st.columns(3)
+    for number, (name, row) in enumerate(defaults.items()):
+        said = f"{row.source.publisher}, {row.source.document}"
+        bounds = f" From {row.low} to {row.high}." if row.low and row.high else ""
+        entered = columns[number % 3].number_input(
+            f"{name.replace('_', ' ')} ({row.unit})" if row.unit else name.replace("_", " "),
+            value=float(row.value),
+            format="%.4g",
+            help=f"{row.note} {said}.{bounds}".strip(),
+            key=f"owned-{name}",
+        )
+        if entered != float(row.value):
+            chosen[name] = entered
+    offer = catalog.owned_offer(inputs=chosen)
+    st.markdown(
+        f"{look.badge(offer.source.basis)} An hour of an owned {offer.gpu} costs "
+        f"**{present.money(offer.usd_per_gpu_hour)}**, busy or not. Put it into a deployment as "
+        "its contract price on the Scenario page."
+    )
+    look.proof({"USD per GPU-hour": catalog.owned_figure(inputs=chosen)}, key="owned-proof")
