@@ -175,8 +175,8 @@ def prediction(question: Question, answer: Prediction) -> str:
         f"{question.frames} frames, {question.steps} steps",
         "",
         f"  seconds     {figure(answer.figure('seconds'))}",
-        *(f"    {name.replace('_', ' '):<13} {significant(seconds)} s"
-          for name, seconds in answer.stages.items()),
+        *(f"    {name.replace('_', ' '):<13} {significant(seconds)} s, "
+          f"{number(answer.stage_energy_j[name], 'J')}" for name, seconds in answer.stages.items()),
         f"  energy      {figure(answer.figure('energy_j'))}",
         f"  memory      {figure(answer.figure('peak_vram_gib'))}"
         + ("" if answer.fits else " – does not fit"),

@@ -445,3 +445,10 @@ def test_the_floor_is_the_printed_peak() -> None:
     flops = 80 * wan.forward_flops(wan.architecture(said.question.model), 480, 832, 81).total
     assert said.floor_s > flops / 989.4e12
     assert math.isclose(said.floor_s, flops / 989.4e12, rel_tol=0.02)
+
+
+def test_stages_share_out_the_seconds_and_the_joules() -> None:
+    said = performance.predict(asked())
+    assert math.fsum(said.stages.values()) == pytest.approx(said.seconds)
+    assert math.fsum(said.stage_energy_j.values()) == pytest.approx(said.energy_j)
+    assert said.stage_energy_j["high_noise"] > said.stage_energy_j["vae_decode"] > 0

@@ -101,6 +101,15 @@ class Prediction:
         return self.energy_j / self.seconds
 
     @property
+    def stage_energy_j(self) -> dict[str, float]:
+        """Joules of each stage, all GPUs: the clip's joules shared out by seconds.
+
+        Published clips give the energy of whole clips only, so the same mean power is taken in
+        every stage; stages add up to ``energy_j``.
+        """
+        return {name: self.mean_power_w * seconds for name, seconds in self.stages.items()}
+
+    @property
     def share_of_floor(self) -> float:
         """Part of the card's printed peak that is reached, between 0 and 1."""
         return self.floor_s / self.seconds
@@ -158,6 +167,7 @@ class Prediction:
             "energy_j_high": energy.high,
             "mean_power_w": self.mean_power_w,
             "stages": dict(self.stages),
+            "stage_energy_j": self.stage_energy_j,
             "high_noise_steps": self.high_noise_steps,
             "low_noise_steps": self.low_noise_steps,
             "floor_s": self.floor_s,
@@ -577,6 +587,12 @@ def _inputs(said: Prediction) -> tuple[Figure, ...]:
     )  # fmt: skip
 
 
+KNOWN_WORDS = {
+    name: frozenset({word for _, word in table} | {"stack's own", "unknown"})
+    for name, table in (("stack", STACKS), ("attention", KERNELS), ("precision", PRECISIONS))
+}
+
+
 def _notes(asked: Question, settled: Recipe, memory: Range) -> tuple[str, ...]:
     notes = []
     usable = settled.gpu.usable_gib
@@ -599,12 +615,12 @@ def _notes(asked: Question, settled: Recipe, memory: Range) -> tuple[str, ...]:
         notes.append("a cache skips steps by what it sees, so its share depends on the clip")
     strange = [
         f"{name} {asked_for!r}"
-        for name, asked_for, read, table in (
-            ("stack", asked.stack, settled.stack, STACKS),
-            ("attention", asked.attention, settled.kernel, KERNELS),
-            ("precision", asked.precision, settled.precision, PRECISIONS),
+        for name, asked_for, read in (
+            ("stack", asked.stack, settled.stack),
+            ("attention", asked.attention, settled.kernel),
+            ("precision", asked.precision, settled.precision),
         )
-        if asked_for and read not in {known for _, known in table} | {"stack's own", "unknown"}
+        if asked_for and read not in KNOWN_WORDS[name]
     ]
     if unknown := [*strange, *filter(None, [settled.words])]:
         notes.append(f"not known to the calibration: {', '.join(unknown)}")
