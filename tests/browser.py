@@ -41,6 +41,18 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+def answers(address: str, patience_s: float = 60.0) -> bool:
+    """Wait until an address answers; return whether it did."""
+    deadline = time.monotonic() + patience_s
+    while time.monotonic() < deadline:
+        try:
+            urllib.request.urlopen(address, timeout=1).read()
+            return True
+        except OSError:
+            time.sleep(0.25)
+    return False
+
+
 @contextmanager
 def dashboard(home: Path) -> Iterator[str]:
     """Run ``costlab dashboard`` on a free port with its own store; yield its address."""
@@ -56,12 +68,7 @@ def dashboard(home: Path) -> Iterator[str]:
     )
     address = f"http://127.0.0.1:{port}"
     try:
-        for _ in range(240):
-            try:
-                urllib.request.urlopen(f"{address}/_stcore/health", timeout=1).read()
-                break
-            except OSError:
-                time.sleep(0.25)
+        answers(f"{address}/_stcore/health")
         yield address
     finally:
         process.terminate()

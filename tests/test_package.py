@@ -2,11 +2,14 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+
+from tests import browser
 
 ROOT = Path(__file__).parents[1]
 HEAVY = ("torch", "diffusers", "transformers", "streamlit", "pandas", "numpy", "duckdb", "plotly")
@@ -48,9 +51,15 @@ def test_a_wheel_works_outside_the_clone(tmp_path: Path) -> None:
         cwd=elsewhere, env=env, capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert json.loads(done.stdout)["scenario"]["id"] == "social-app"
-    where = subprocess.run(
-        [sys.executable, "-c", "import costlab.pages.overview as page; print(page.__file__)"],
-        cwd=elsewhere, env=env, capture_output=True, text=True, check=True,
+    port = browser.free_port()
+    dashboard = subprocess.Popen(
+        [sys.executable, "-m", "costlab.cli", "dashboard", "--port", str(port)],
+        cwd=elsewhere, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
     )  # fmt: skip
-    assert str(site) in where.stdout
-    assert (site / "costlab" / "_app.py").is_file()
+    try:
+        assert browser.answers(f"http://127.0.0.1:{port}/_stcore/health")
+    finally:
+        dashboard.send_signal(signal.SIGINT)
+        said, _ = dashboard.communicate(timeout=30)
+    assert "ended" in said
+    assert "Traceback" not in said

@@ -45,27 +45,54 @@ def dashboard(port: int, address: str) -> None:
     """Open the dashboard; Ctrl-C ends it."""
     import subprocess
 
-    from costlab import scenarios, store
+    from costlab import store
 
-    inside = Path(__file__).parents[1] / "_app.py"
-    app = inside if inside.is_file() else Path(__file__).parents[2] / "app.py"
-    store.records(scenarios.SCENARIOS)
-    settings = {
-        "--server.port": str(port),
-        "--server.address": address,
-        "--server.fileWatcherType": "none",
-        "--server.showEmailPrompt": "false",
-        "--browser.gatherUsageStats": "false",
-        "--client.toolbarMode": "minimal",
-    }
+    inside = Path(__file__).parents[1]
+    app, config = inside / "_app.py", inside / "_streamlit.toml"
+    if not app.is_file():
+        clone = Path(__file__).parents[2]
+        app, config = clone / "app.py", clone / ".streamlit" / "config.toml"
+    for shelf in _shelves():
+        store.records(shelf)
+    settings = {"server.port": port, "server.address": address, **_page_settings(config)}
     command = [sys.executable, "-m", "streamlit", "run", str(app)]
-    command += [f"{name}={value}" for name, value in settings.items()]
+    command += [f"--{name}={value}" for name, value in settings.items()]
     process = subprocess.Popen(command)
     try:
         sys.exit(process.wait())
     except KeyboardInterrupt:
         process.wait()
         click.echo("costlab dashboard ended.")
+
+
+def _page_settings(config: Path) -> dict[str, str]:
+    """Return Streamlit's settings of the page, so that they hold wherever it is started."""
+    import tomllib
+
+    found: dict[str, str] = {}
+
+    def take(table: dict[str, Any], prefix: str) -> None:
+        for name, value in table.items():
+            if isinstance(value, dict):
+                take(value, f"{prefix}{name}.")
+            else:
+                found[prefix + name] = str(value).lower() if isinstance(value, bool) else str(value)
+
+    take(tomllib.loads(config.read_text(encoding="utf-8")), "")
+    return found
+
+
+def _shelves() -> tuple[Any, ...]:
+    """Return every table of the book."""
+    from costlab import catalog, performance, routing, scenarios, traffic
+
+    return (
+        *catalog.SHELVES,
+        *performance.SHELVES,
+        traffic.MIXES,
+        routing.POLICIES,
+        scenarios.SCENARIOS,
+    )
 
 
 @main.group("store")
@@ -77,16 +104,9 @@ def store_group() -> None:
 @json_option
 def store_build(as_json: bool) -> None:
     """Rebuild the book from data/; what people added stays."""
-    from costlab import catalog, performance, routing, scenarios, store, traffic
+    from costlab import store
 
-    shelves = (
-        *catalog.SHELVES,
-        *performance.SHELVES,
-        traffic.MIXES,
-        routing.POLICIES,
-        scenarios.SCENARIOS,
-    )
-    counts = store.build(shelves)
+    counts = store.build(_shelves())
     emit(
         as_json,
         {"path": str(store.book_path()), "rows": counts},
