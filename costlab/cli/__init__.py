@@ -43,7 +43,7 @@ main.add_command(capacity_group)
 )
 def dashboard(port: int, address: str) -> None:
     """Open the dashboard; Ctrl-C ends it."""
-    import subprocess
+    import os
 
     from costlab import store
 
@@ -57,12 +57,7 @@ def dashboard(port: int, address: str) -> None:
     settings = {"server.port": port, "server.address": address, **_page_settings(config)}
     command = [sys.executable, "-m", "streamlit", "run", str(app)]
     command += [f"--{name}={value}" for name, value in settings.items()]
-    process = subprocess.Popen(command)
-    try:
-        sys.exit(process.wait())
-    except KeyboardInterrupt:
-        process.wait()
-        click.echo("costlab dashboard ended.")
+    os.execv(sys.executable, command)
 
 
 def _page_settings(config: Path) -> dict[str, str]:
