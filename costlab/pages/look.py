@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,10 @@ def proof(
 
 def words(path: str) -> str:
     """Return a figure's path as a person would read it."""
-    return path.replace("_", " ").replace("/", " › ")
+    said = path.replace("_", " ").replace("/", " › ")
+    return re.sub(
+        r"\b(usd|gpus?)\b", lambda m: {"usd": "USD"}.get(m[0], m[0].upper()[:3] + m[0][3:]), said
+    )
 
 
 def chart(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any], *, key: str) -> None:

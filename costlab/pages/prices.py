@@ -58,7 +58,7 @@ def _ranking(as_of: date) -> None:
     ranking = catalog.rank(request, as_of)
     left, right = st.columns(2)
     resellers = left.toggle("Also resellers", value=False)
-    old = right.toggle("Also undated and old prices", value=True)
+    old = right.toggle("Also undated and old prices", value=False)
     served = [
         quoted
         for quoted in ranking.served

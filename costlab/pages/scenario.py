@@ -84,7 +84,7 @@ def _edit(
                 min_value=0.01, max_value=1, help="Share of delivered clips that users keep."
             ),
             "max_tries": st.column_config.NumberColumn(
-                min_value=1, step=1, help="Empty: until one is accepted."
+                "max tries", min_value=1, step=1, help="Empty: until one is accepted."
             ),
         },
     )
@@ -103,7 +103,7 @@ def _edit(
                 min_value=1, step=1, help="Empty: the authors' default (40, or 50 for the 5B)."
             ),
             "usd_per_gpu_hour": st.column_config.NumberColumn(
-                help="Your contract's price; empty: the offer's list price."
+                "USD a GPU-hour", help="Your contract's price; empty: the offer's list price."
             ),
         },
     )
