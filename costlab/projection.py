@@ -802,6 +802,12 @@ def _split(results: Sequence[SegmentResult]) -> dict[str, float]:
     return split
 
 
+def _instead(result: SegmentResult) -> str:
+    if result.fix is None:
+        return ""
+    return f"; {result.fix.route} could, at ${float(result.fix.usd.value):.3g} an attempt"
+
+
 def _warnings(
     policy: routing.Policy,
     mix: traffic.TrafficMix,
@@ -811,7 +817,7 @@ def _warnings(
 ) -> tuple[str, ...]:
     found = [
         f"{result.segment.name} ({result.segment.share:.0%} of clips) is not served by "
-        f"{result.route or 'any route'}: {result.reason}"
+        f"{result.route or 'any route'}: {result.reason}{_instead(result)}"
         for result in results
         if result.reason
     ]

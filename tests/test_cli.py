@@ -131,6 +131,11 @@ def test_waiting_has_both_sides() -> None:
         (("capacity", "wait", "--rate-per-h", "100", "--service-s", "100", "--servers", "2"), "3"),
         (("bench", "--model", "wan2.2-t2v-a14b", "--recipe", "nope"), "unknown recipe 'nope'"),
         (("bench", "suite", "--plan", "nowhere.yaml"), "no such plan file"),
+        (("bench", "--model", "wan2.2-ti2v-5b", "suite"), "bench suite takes no --model"),
+        (("bench", "--json", "devices"), "bench devices takes no --json"),
+        (("project", "--policy", "article"), "project without a scenario takes no --policy"),
+        (("quote", "--all", "--seconds", "5", "--provider", "fal"), "--all takes no --provider"),
+        (("predict", "--from", "README.md", "--steps", "4"), "--from takes no --steps"),
     ],
 )
 def test_bad_input_gets_one_message_and_exit_code_2(

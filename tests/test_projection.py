@@ -121,6 +121,8 @@ def test_the_article_s_router_fails_photos_and_says_so(
     assert "takes text" in photos.reason
     assert photos.usd_per_month is None
     assert photos.fix is not None
+    told = next(text for text in answers["social-app"].warnings if "photo animations" in text)
+    assert f"{photos.fix.route} could" in told
 
 
 def test_every_mistake_of_a_scenario_is_named_at_once() -> None:

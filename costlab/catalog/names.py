@@ -48,11 +48,6 @@ class Model:
     source: Source | None = None
 
     @property
-    def image_input(self) -> bool:
-        """Whether a source says that it animates an image."""
-        return "i2v" in self.modes
-
-    @property
     def has_audio(self) -> bool:
         """Whether a source says that it makes sound."""
         return self.audio in ("always", "optional")

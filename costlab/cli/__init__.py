@@ -17,7 +17,7 @@ from costlab import __version__
 from costlab.cli.bench import bench_group
 from costlab.cli.capacity import capacity_group
 from costlab.cli.prices import prices_group, quote
-from costlab.cli.shared import Day, Refusing, emit, json_option
+from costlab.cli.shared import Day, Refusing, emit, json_option, refuse_other_options
 from costlab.core import plain
 
 
@@ -148,6 +148,7 @@ def project(
     from costlab.core import UnknownName
 
     if scenario_name is None:
+        refuse_other_options("project without a scenario", ("as_json",))
         known = scenarios.known()
         emit(
             as_json,
@@ -212,10 +213,7 @@ def predict(csv_file: Path | None, what_if: str | None, as_json: bool, **named: 
 
         if not csv_file.is_file():
             raise BadData(str(csv_file), ["no such file"])
-        if named["model"] or named["gpu"]:
-            raise InvalidArgument(
-                "give questions in a file (--from) or by --model and --gpu, not both"
-            )
+        refuse_other_options("--from", ("csv_file", "as_json"))
         answers = performance.predict_rows(store.read_rows(csv_file), where=csv_file.name)
         click.echo(json.dumps(answers) if as_json else present.predictions(answers))
         return

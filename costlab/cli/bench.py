@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from costlab.cli.shared import emit, json_option
+from costlab.cli.shared import emit, json_option, refuse_other_options
 from costlab.core import CostlabError, plain
 
 
@@ -43,6 +43,7 @@ def bench_group(
     Without a GPU the same path runs a tiny model on the CPU: a smoke run that never enters a cost.
     """
     if ctx.invoked_subcommand is not None:
+        refuse_other_options(f"bench {ctx.invoked_subcommand}", ())
         return
     from costlab import bench, catalog
 

@@ -9,7 +9,14 @@ from typing import Any
 
 import click
 
-from costlab.cli.shared import Amount, Day, as_of_option, emit, json_option
+from costlab.cli.shared import (
+    Amount,
+    Day,
+    as_of_option,
+    emit,
+    json_option,
+    refuse_other_options,
+)
 
 
 @click.command()
@@ -64,6 +71,11 @@ def quote(
         fps=fps,
     )
     if every:
+        refuse_other_options(
+            "--all",
+            ("every", "seconds", "resolution", "audio", "mode", "aspect", "variants",
+             "input_video_s", "fps", "region", "as_of", "as_json"),
+        )  # fmt: skip
         ranking = catalog.rank(request, as_of, region=region)
         shape = {
             "served": [answer.to_dict() for answer in ranking.served],

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import date
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 import click
+from click.core import ParameterSource
 
-from costlab.core import CostlabError, plain
+from costlab.core import CostlabError, InvalidArgument, plain
 
 
 class Refusing(click.Group):
@@ -74,3 +75,21 @@ def emit(as_json: bool, data: Any, text: Callable[[], str]) -> None:
         click.echo(json.dumps(plain(data), indent=2, ensure_ascii=False))
     else:
         click.echo(text())
+
+
+def refuse_other_options(mode: str, taken: Iterable[str]) -> None:
+    """Refuse options of the command line that ``mode`` would silently leave out.
+
+    ``taken`` names the parameters that it does use. Raises `InvalidArgument`.
+    """
+    ctx = click.get_current_context()
+    used = set(taken)
+    left_out = [
+        option.opts[0]
+        for option in ctx.command.params
+        if option.name
+        and option.name not in used
+        and ctx.get_parameter_source(option.name) is ParameterSource.COMMANDLINE
+    ]
+    if left_out:
+        raise InvalidArgument(f"{mode} takes no {', '.join(left_out)}")
