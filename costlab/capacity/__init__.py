@@ -9,6 +9,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from costlab.capacity.overflow import handed_over, handed_over_by_servers
 from costlab.capacity.queueing import (
     HourWait,
     ImpatientWait,
@@ -60,6 +61,8 @@ __all__ = [
     "Workload",
     "day",
     "erlang_c",
+    "handed_over",
+    "handed_over_by_servers",
     "impatient",
     "mdc",
     "mgc",

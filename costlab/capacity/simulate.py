@@ -323,8 +323,8 @@ def simulate_pools(pools: Sequence[Pool], demand: Demand, seed: int = 1) -> Outc
         ]
     if not pools or not workloads:
         problems.append("at least one pool and one workload are needed")
-    if sum(pool.servers for pool in pools) >= 1 << _SLOT_BITS:
-        problems.append(f"at most {(1 << _SLOT_BITS) - 1} servers can be simulated")
+    if sum(pool.servers for pool in pools) > _MOST_SERVERS:
+        problems.append(f"at most {_MOST_SERVERS} servers can be simulated")
     if seed < 0:
         problems.append(f"seed must be 0 or more, got {seed}")
     if problems:
@@ -340,42 +340,61 @@ def simulate_pools(pools: Sequence[Pool], demand: Demand, seed: int = 1) -> Outc
             width[k, places[name]] = workload.servers_per_clip.get(name, 1)
         order[k, : len(workload.home)] = [places[name] for name in workload.home]
     ranks = {level: i for i, level in enumerate(sorted({item.priority for item in workloads}))}
+    urgency = np.array([ranks[item.priority] for item in workloads], np.uint32)
     count = len(demand.arrival_s)
-    begun, ended = np.full(count, np.nan), np.empty(count)
-    pool_of = np.empty(count, np.int16)
+    begun, ended = np.empty(count), np.empty(count)
     hours = int(demand.arrival_s[-1] // 3600) + 1 if count else 1
 
     def each(values: Sequence[Any], kind: Any = np.float64) -> NDArray[Any]:
         return np.array(values, kind)
 
-    busy_s, paid_s, lost_s, interruptions, preemptions, boots = _play(
-        demand.arrival_s,
-        demand.kind,
-        demand.work,
-        order,
-        seconds,
-        width,
-        each([ranks[item.priority] for item in workloads], np.uint32),
-        each([item.steps for item in workloads], np.int64),
-        each([item.patience_s for item in workloads]),
-        each([places.get(item.overflow_to or "", _NO_POOL) for item in workloads], np.uint32),
-        each([item.overflow_queue for item in workloads], np.int64),
-        each([pool.servers for pool in pools], np.int64),
-        each([pool.always_up for pool in pools], np.int64),
-        each([pool.idle_timeout_s for pool in pools]),
-        np.concatenate([each(pool.cold_start_s) for pool in pools]),
-        np.cumsum([0] + [len(pool.cold_start_s) for pool in pools]),
-        each([pool.cold_start_billed for pool in pools], np.int64),
-        each([pool.interruptions_per_h / 3600 for pool in pools]),
-        each([pool.checkpoint for pool in pools], np.bool_),
-        each([pool.resume_s for pool in pools]),
-        each([pool.preemptive for pool in pools], np.bool_),
-        hours,
-        seed,
-        begun,
-        ended,
-        pool_of,
-    )
+    if _is_steady(pools, workloads, len(ranks)):
+        pool_of = np.zeros(count, np.int16)
+        (pool,) = pools
+        busy_s, paid_s = _play_steady(
+            demand.arrival_s,
+            demand.kind,
+            demand.work,
+            seconds[:, 0].copy(),
+            urgency,
+            pool.servers,
+            hours,
+            begun,
+            ended,
+        )
+        lost_s = np.zeros(1)
+        interruptions = preemptions = boots = np.zeros(1, np.int64)
+    else:
+        begun[:] = np.nan
+        pool_of = np.empty(count, np.int16)
+        busy_s, paid_s, lost_s, interruptions, preemptions, boots = _play(
+            demand.arrival_s,
+            demand.kind,
+            demand.work,
+            order,
+            seconds,
+            width,
+            urgency,
+            each([item.steps for item in workloads], np.int64),
+            each([item.patience_s for item in workloads]),
+            each([places.get(item.overflow_to or "", _NO_POOL) for item in workloads], np.uint32),
+            each([item.overflow_queue for item in workloads], np.int64),
+            each([pool.servers for pool in pools], np.int64),
+            each([pool.always_up for pool in pools], np.int64),
+            each([pool.idle_timeout_s for pool in pools]),
+            np.concatenate([each(pool.cold_start_s) for pool in pools]),
+            np.cumsum([0] + [len(pool.cold_start_s) for pool in pools]),
+            each([pool.cold_start_billed for pool in pools], np.int64),
+            each([pool.interruptions_per_h / 3600 for pool in pools]),
+            each([pool.checkpoint for pool in pools], np.bool_),
+            each([pool.resume_s for pool in pools]),
+            each([pool.preemptive for pool in pools], np.bool_),
+            hours,
+            seed,
+            begun,
+            ended,
+            pool_of,
+        )
     return Outcome(
         demand=demand,
         pools=tuple(pools),
@@ -391,9 +410,24 @@ def simulate_pools(pools: Sequence[Pool], demand: Demand, seed: int = 1) -> Outc
     )
 
 
+def _is_steady(pools: Sequence[Pool], workloads: Sequence[Workload], levels: int) -> bool:
+    """Whether one pool is always up and every clip keeps one of its servers until it is done."""
+    pool = pools[0]
+    return (
+        len(pools) == 1
+        and pool.always_up == pool.servers
+        and not pool.interruptions_per_h
+        and not (pool.preemptive and levels > 1)
+        and all(
+            item.patience_s == math.inf and set(item.servers_per_clip.values()) <= {1}
+            for item in workloads
+        )
+    )
+
+
 _BOOTED, _IDLE_CHECK, _INTERRUPTION, _PATIENCE = 1, 2, 3, 4
-_SLOT_BITS = 20
 _LEFT = -1
+_MOST_SERVERS = 1 << 20
 _NO_POOL = 0xFFFFFFFF
 
 
@@ -413,34 +447,67 @@ def _exponential(state: Any, mean: Any) -> Any:
 
 
 @_compiled
-def _sink(times: Any, codes: Any, count: Any, time: Any, code: Any) -> None:
-    """Put an event at the root of the heap of ``count`` and let it sink to its place.
-
-    Each event has four below it; after the last one at least four times are infinite.
-    """
-    at = np.uint32(0)
-    below = np.uint32(1)
-    while below < count:
-        left = below + np.uint32(times[below + np.uint32(1)] < times[below])
-        right = below + np.uint32(2)
-        right += np.uint32(times[below + np.uint32(3)] < times[right])
-        soonest = right if times[right] < times[left] else left
-        if times[soonest] >= time:
-            break
-        times[at] = times[soonest]
-        codes[at] = codes[soonest]
-        at = soonest
-        below = np.uint32(4) * at + np.uint32(1)
-    times[at] = time
-    codes[at] = code
+def _field(slots: Any) -> Any:
+    """Return the empty knockout tree of ``slots``: the soonest of them at 1, two below each."""
+    leaves = 1
+    while leaves < slots:
+        leaves *= 2
+    soonest = np.zeros(2 * leaves, np.uint32)
+    soonest[leaves:] = np.arange(leaves)
+    for i in range(leaves - 1, 0, -1):
+        soonest[i] = soonest[2 * i]
+    return soonest
 
 
 @_compiled
-def _rise(times: Any, codes: Any, count: Any, time: Any, code: Any) -> None:
+def _set(soonest: Any, times: Any, slot: Any, time: Any) -> None:
+    """Give ``slot`` its next ``time`` and play its matches again, up to the final."""
+    times[slot] = time
+    at = np.uint32(len(soonest) >> 1) + np.uint32(slot)
+    winner = np.uint32(slot)
+    while at > np.uint32(1):
+        rival = soonest[at ^ np.uint32(1)]
+        rival_time = times[rival]
+        sooner = rival_time < time
+        winner = rival if sooner else winner
+        time = rival_time if sooner else time
+        at >>= np.uint32(1)
+        soonest[at] = winner
+
+
+@_compiled
+def _link(newest: Any, older: Any, newer: Any, start_s: Any, slot: Any) -> Any:
+    """Put ``slot`` in its place in a chain by start, given its newest; return the newest then."""
+    above, below = -1, newest
+    while below >= 0 and start_s[below] > start_s[slot]:
+        above, below = below, older[below]
+    older[slot], newer[slot] = below, above
+    if below >= 0:
+        newer[below] = slot
+    if above < 0:
+        return np.int64(slot)
+    older[above] = slot
+    return newest
+
+
+@_compiled
+def _unlink(newest: Any, older: Any, newer: Any, slot: Any) -> Any:
+    """Take ``slot`` out of a chain, given its newest; return the newest then."""
+    above, below = newer[slot], older[slot]
+    if below >= 0:
+        newer[below] = above
+    if above < 0:
+        return below
+    older[above] = below
+    return newest
+
+
+@_compiled
+def _push(times: Any, codes: Any, count: Any, time: Any, code: Any) -> None:
     """Put an event at the end of a heap of ``count`` and let it rise to its place."""
-    at = np.uint32(count)
+    at = count
     while at > 0:
-        above = (at - np.uint32(1)) >> np.uint32(2)
+        above = (at - 1) >> 1
         if times[above] <= time:
             break
         times[at] = times[above]
@@ -451,23 +518,23 @@ def _rise(times: Any, codes: Any, count: Any, time: Any, code: Any) -> None:
 
 
 @_compiled
-def _without_stale(
-    times: Any, codes: Any, count: Any, stoppable: Any, slot_stamp: Any, begun: Any
-) -> Any:
-    """Drop events that no longer mean anything; return how many are left."""
-    kept = 0
-    for i in range(count):
-        time, code = times[i], codes[i]
-        times[i] = np.inf
-        if code >= 0:
-            slot = code & ((1 << _SLOT_BITS) - 1)
-            stale = stoppable and slot_stamp[slot] != code >> _SLOT_BITS
-        else:
-            stale = (-code) & 7 == _PATIENCE and begun[(-code) >> 3] >= 0
-        if not stale:
-            _rise(times, codes, kept, time, code)
-            kept += 1
-    return kept
+def _pop(times: Any, codes: Any, count: Any) -> None:
+    """Take the first event from a heap of ``count``."""
+    time, code = times[count - 1], codes[count - 1]
+    times[count - 1] = np.inf
+    at = 0
+    while 2 * at + 2 < count:
+        below = 2 * at + 1
+        if times[below + 1] < times[below]:
+            below += 1
+        if times[below] >= time:
+            break
+        times[at] = times[below]
+        codes[at] = codes[below]
+        at = below
+    if count > 1:
+        times[at] = time
+        codes[at] = code
 
 
 @_compiled
@@ -484,6 +551,77 @@ def _spread(by_hour: Any, start: Any, end: Any, servers: Any) -> None:
 
 
 @_compiled
+def _play_steady(
+    arrival: Any, kind: Any, work: Any, seconds: Any, urgency: Any, servers: Any, hours: Any,
+    begun: Any, ended: Any,
+) -> Any:  # fmt: skip
+    """Play requests through one pool that is always up, each on one server until it is done.
+
+    Start by start, each on the server that is free first (Kiefer and Wolfowitz, 1955, "On the
+    theory of queues with many servers"), so no event is needed when a clip ends. Fills ``begun``
+    and ``ended``; returns busy and paid server-seconds by hour.
+    """
+    requests = len(arrival)
+    levels = np.uint32(urgency.max()) + np.uint32(1)
+    busy_s = np.zeros((1, hours))
+    paid_s = np.zeros((1, hours))
+    soonest = _field(servers)
+    free_at = np.full(len(soonest) >> 1, np.inf)
+    free_at[:servers] = 0.0
+    upcoming = np.zeros(levels, np.int64)
+    length = np.zeros(levels, np.int64)
+    waiting = 0
+    coming = np.uint32(0)
+    hour, hour_end = np.uint32(0), 3600.0
+    busy = 0.0
+    for _ in range(requests):
+        server = soonest[1]
+        start = free_at[server]
+        if levels > 1:
+            while coming < requests and arrival[coming] <= start:
+                u = urgency[kind[coming]]
+                if length[u] == 0:
+                    upcoming[u] = coming
+                length[u] += 1
+                waiting += 1
+                coming += np.uint32(1)
+        if waiting == 0:
+            r = coming
+            coming += np.uint32(1)
+            start = max(start, arrival[r])
+        else:
+            u = np.uint32(0)
+            while length[u] == 0:
+                u += np.uint32(1)
+            r = np.uint32(upcoming[u])
+            length[u] -= 1
+            waiting -= 1
+            if length[u] > 0:
+                after = r + np.uint32(1)
+                while urgency[kind[after]] != u:
+                    after += np.uint32(1)
+                upcoming[u] = after
+        end = start + seconds[kind[r]] * work[r]
+        begun[r] = start
+        ended[r] = end
+        _set(soonest, free_at, server, end)
+        if end > hour_end:
+            while start >= hour_end and hour < hours - 1:
+                busy_s[0, hour] += busy
+                busy = 0.0
+                hour += np.uint32(1)
+                hour_end += 3600.0
+            if end > hour_end:
+                _spread(busy_s[0], start, end, 1.0)
+                continue
+        busy += end - start
+    busy_s[0, hour] += busy
+    if requests > 0:
+        _spread(paid_s[0], 0.0, free_at[:servers].max(), servers)
+    return busy_s, paid_s
+
+
+@_compiled
 def _play(
     arrival: Any, kind: Any, work: Any,
     order: Any, seconds: Any, width: Any, urgency: Any, steps: Any, patience: Any,
@@ -495,12 +633,14 @@ def _play(
 ) -> Any:  # fmt: skip
     """Play every request through the pools; fills ``begun``, ``ended`` and ``pool_of``.
 
-    Returns busy and paid server-seconds by pool and hour, lost server-seconds, and the counts of
-    interruptions, preemptions and boots by pool.
+    A *slot* is a place of a pool where a clip renders; it has at most one event to come: its clip
+    is done, or stops at the end of a step. While a stopped clip waits, ``ended`` keeps the seconds
+    that are left. Returns busy and paid server-seconds by pool and hour, lost server-seconds, and
+    the counts of interruptions, preemptions and boots by pool.
     """
     requests = len(arrival)
     pools = len(servers)
-    levels = np.int64(urgency.max()) + 1
+    levels = np.uint32(urgency.max()) + np.uint32(1)
     random = np.empty(1, np.uint64)
     random[0] = np.uint64(seed)
 
@@ -511,18 +651,26 @@ def _play(
     preemptions = np.zeros(pools, np.int64)
     booted = np.zeros(pools, np.int64)
 
-    first_slot = np.zeros(pools + 1, np.int64)
+    first_slot = np.zeros(pools + 1, np.uint32)
     for i in range(pools):
         first_slot[i + 1] = first_slot[i] + servers[i]
-    slots = first_slot[pools]
+    slots = np.int64(first_slot[pools])
+    soonest = _field(slots)
+    slot_next = np.full(len(soonest) >> 1, np.inf)
     slot_request = np.full(slots, -1, np.int64)
+    slot_pool = np.empty(slots, np.uint32)
     slot_start = np.zeros(slots)
     slot_end = np.zeros(slots)
     slot_reload = np.zeros(slots)
-    slot_stamp = np.zeros(slots, np.int64)
     slot_stops = np.zeros(slots, np.int8)
-    spare = np.arange(slots)
+    for i in range(pools):
+        slot_pool[first_slot[i] : first_slot[i + 1]] = i
+    spare = np.arange(slots).astype(np.uint32)
     spares = servers.copy()
+    # Slots by pool and level in the order in which they began, for the choice of whom to stop.
+    newest = np.full((pools, levels), -1, np.int64)
+    older = np.empty(slots, np.int64)
+    newer = np.empty(slots, np.int64)
 
     up = least.copy()
     booting = np.zeros(pools, np.int64)
@@ -540,56 +688,32 @@ def _play(
     queued = np.zeros((pools, levels), np.int64)
     waiting = np.zeros(pools, np.int64)
     after = np.empty(requests, np.int32)
-    stoppable = interrupted_per_s.max() > 0 or preempts.max()
-    left_s = np.full(requests if stoppable else 0, -1.0)
 
-    room = 8 * slots + 64 + (requests if patience.min() < np.inf else 0)
-    times = np.full(room + 4, np.inf)
+    room = 2 * pools + slots + 2 + (requests if patience.min() < np.inf else 0)
+    times = np.full(room, np.inf)
     codes = np.empty(room, np.int64)
     events = 0
-    hole = False
-    # Clips of one length finish in the order they began: ends that come in order need no heap.
-    lane_mask = np.uint32(1)
-    while lane_mask < 2 * slots:
-        lane_mask = lane_mask * np.uint32(2) + np.uint32(1)
-    lane_times = np.empty(np.int64(lane_mask) + 1)
-    lane_codes = np.empty(np.int64(lane_mask) + 1, np.int64)
-    lane_at, lane_end = np.uint32(0), np.uint32(0)
-    lane_first, lane_last = np.inf, 0.0
-
     for i in range(pools):
         if interrupted_per_s[i] > 0:
             t = _exponential(random, 1 / (interrupted_per_s[i] * servers[i]))
-            _rise(times, codes, events, t, -(8 * i + _INTERRUPTION))
+            _push(times, codes, events, t, 8 * i + _INTERRUPTION)
             events += 1
 
-    plain = not (elastic.any() or preempts.any())
     now = 0.0
     hour, hour_start, hour_end = 0, 0.0, 3600.0
     coming = 0
     open_requests = requests
     while open_requests > 0:
-        full = events + 3 * slots + 16 > room
-        arriving = arrival[coming] if coming < requests else np.inf
-        upcoming = times[0]
-        if hole:  # the root is spent; a clip that starts right now may take its place
-            upcoming = min(min(times[1], times[2]), min(times[3], times[4]))
-            if full or upcoming < min(arriving, lane_first):
-                events -= 1
-                moved, code = times[events], codes[events]
-                times[events] = np.inf
-                if events > 0:
-                    _sink(times, codes, events, moved, code)
-                upcoming = times[0]
-                hole = False
-        if full:
-            events = _without_stale(times, codes, events, stoppable, slot_stamp, begun)
+        arriving = arrival[np.uint32(coming)] if coming < requests else np.inf
+        s = soonest[1]
+        slot_time = slot_next[s]
         ready = -1  # a request that need not queue
         back = -1  # a request that goes back to the head of its queue
+        spent = -1  # a slot whose event is over
         freed = 0
         replace = 0
 
-        if arriving <= min(upcoming, lane_first):
+        if arriving <= min(slot_time, times[0]):
             r = np.uint32(coming)
             now = arriving
             coming += 1
@@ -615,6 +739,8 @@ def _play(
                     ahead += length[p, v]
                 if ahead >= overflow_at[k]:
                     p = overflow_to[k]
+                    if waiting[p] == 0 and free[p] >= width[k, p]:
+                        ready = coming - 1
             pool_of[r] = p
             if ready < 0:
                 after[r] = -1
@@ -628,166 +754,159 @@ def _play(
                 waiting[p] += 1
                 if patience[k] < np.inf:
                     t = now + _exponential(random, patience[k])
-                    _rise(times, codes, events, t, -(8 * coming - 8 + _PATIENCE))
+                    _push(times, codes, events, t, 8 * coming - 8 + _PATIENCE)
                     events += 1
-        else:
-            if lane_first <= upcoming:
-                now = lane_first
-                code = lane_codes[lane_at & lane_mask]
-                lane_at += np.uint32(1)
-                lane_first = np.inf
-                if lane_at != lane_end:
-                    lane_first = lane_times[lane_at & lane_mask]
+        elif slot_time <= times[0]:
+            now = slot_time
+            r = np.uint32(slot_request[s])
+            p = slot_pool[s]
+            k = kind[r]
+            freed = width[k, p]
+            if slot_stops[s] > 0:
+                stopping[p] -= freed
+                if slot_stops[s] == 1:
+                    back = slot_request[s]
+                slot_stops[s] = 0
+            elif preempts[p]:
+                u = urgency[k]
+                newest[p, u] = _unlink(newest[p, u], older, newer, s)
+            if back < 0:
+                ended[r] = now
+                open_requests -= 1
             else:
-                now = upcoming
-                code = codes[0]
-                hole = True
-            if code >= 0:
-                s = np.uint32(code & ((1 << _SLOT_BITS) - 1))
-                if stoppable:
-                    if slot_stamp[s] != code >> _SLOT_BITS:
-                        continue
-                    code = slot_request[s]
-                r = np.uint32(code)
+                urgent = 0
+                for v in range(urgency[k]):
+                    urgent += length[p, v]
+                if urgent == 0:
+                    _set(soonest, slot_next, s, slot_end[s])
+                    u = urgency[k]
+                    newest[p, u] = _link(newest[p, u], older, newer, slot_start, s)
+                    continue
+                ended[r] = slot_end[s] - now
+                preemptions[p] += 1
+            while now >= hour_end and hour < hours - 1:
+                hour += 1
+                hour_start, hour_end = hour_end, hour_end + 3600.0
+            start = slot_start[s]
+            if start >= hour_start:
+                busy_s[p, np.uint32(hour)] += (now - start) * freed
+            else:
+                _spread(busy_s[p], start, now, freed)
+            slot_request[s] = -1
+            spare[first_slot[p] + np.uint32(spares[p])] = s
+            spares[p] += 1
+            spent = np.int64(s)
+        else:
+            now = times[0]
+            code = codes[0]
+            what = code & 7
+            if what != _INTERRUPTION:
+                _pop(times, codes, events)
+                events -= 1
+            p = np.uint32(code >> 3)
+            if what == _PATIENCE:
+                r = p
+                if begun[r] >= 0:
+                    continue
                 p = np.uint32(pool_of[r])
                 k = kind[r]
-                freed = width[k, p]
-                if stoppable and slot_stops[s] > 0:
-                    stopping[p] -= freed
-                    if slot_stops[s] == 1:
-                        back = slot_request[s]
-                    slot_stops[s] = 0
-                if back < 0:
-                    ended[r] = now
-                    open_requests -= 1
-                else:
-                    urgent = 0
-                    for v in range(urgency[k]):
-                        urgent += length[p, v]
-                    if urgent == 0:
-                        slot_stamp[s] += 1
-                        hole = False
-                        code = slot_stamp[s] << _SLOT_BITS | np.int64(s)
-                        _sink(times, codes, events, slot_end[s], code)
-                        continue
-                    left_s[r] = slot_end[s] - now
-                    preemptions[p] += 1
-                while now >= hour_end and hour < hours - 1:
-                    hour += 1
-                    hour_start, hour_end = hour_end, hour_end + 3600.0
-                start = begun[r]
-                if stoppable:
-                    start = slot_start[s]
-                    slot_stamp[s] += 1
-                    slot_request[s] = -1
-                    spare[np.uint32(first_slot[p] + spares[p])] = s
-                    spares[p] += 1
-                if start >= hour_start:
-                    busy_s[p, np.uint32(hour)] += (now - start) * freed
-                else:
-                    _spread(busy_s[p], start, now, freed)
+                u = urgency[k]
+                pool_of[r] = _LEFT
+                ended[r] = now
+                open_requests -= 1
+                length[p, u] -= 1
+                queued[p, u] -= width[k, p]
+                waiting[p] -= 1
+            elif what == _BOOTED:
+                _spread(paid_s[p], paid_since[p], now, up[p] + booting[p] * billed[p])
+                paid_since[p] = now
+                booting[p] -= 1
+                up[p] += 1
+                freed = 1
+            elif what == _IDLE_CHECK:
+                checking[p] = False
+                while free[p] > 0 and up[p] > least[p] and waiting[p] == 0:
+                    if since[p, oldest[p]] + idle[p] > now:
+                        break
+                    _spread(paid_s[p], paid_since[p], now, up[p] + booting[p] * billed[p])
+                    paid_since[p] = now
+                    oldest[p] = (oldest[p] + 1) % servers[p]
+                    free[p] -= 1
+                    up[p] -= 1
             else:
-                what = (-code) & 7
-                p = np.uint32((-code) >> 3)
-                if what == _PATIENCE:
-                    r = p
-                    if begun[r] >= 0:
-                        continue
-                    p = np.uint32(pool_of[r])
+                _pop(times, codes, events)
+                t = now + _exponential(random, 1 / (interrupted_per_s[p] * servers[p]))
+                _push(times, codes, events - 1, t, code)
+                hit = int(_uniform(random) * servers[p])
+                if hit >= up[p]:
+                    continue
+                _spread(paid_s[p], paid_since[p], now, up[p] + booting[p] * billed[p])
+                paid_since[p] = now
+                interruptions[p] += 1
+                up[p] -= 1
+                if hit < free[p]:
+                    free[p] -= 1
+                else:
+                    hit -= free[p]
+                    s = first_slot[p]
+                    while True:
+                        if slot_request[s] >= 0:
+                            hit -= width[kind[slot_request[s]], p]
+                            if hit < 0:
+                                break
+                        s += np.uint32(1)
+                    back = slot_request[s]
+                    r = np.uint32(back)
                     k = kind[r]
                     u = urgency[k]
-                    pool_of[r] = _LEFT
-                    ended[r] = now
-                    open_requests -= 1
-                    length[p, u] -= 1
-                    queued[p, u] -= width[k, p]
-                    waiting[p] -= 1
-                elif what == _BOOTED:
-                    _spread(paid_s[p], paid_since[p], now, up[p] + booting[p] * billed[p])
-                    paid_since[p] = now
-                    booting[p] -= 1
-                    up[p] += 1
-                    freed = 1
-                elif what == _IDLE_CHECK:
-                    checking[p] = False
-                    while free[p] > 0 and up[p] > least[p] and waiting[p] == 0:
-                        if since[p, oldest[p]] + idle[p] > now:
-                            break
-                        _spread(paid_s[p], paid_since[p], now, up[p] + booting[p] * billed[p])
-                        paid_since[p] = now
-                        oldest[p] = (oldest[p] + 1) % servers[p]
-                        free[p] -= 1
-                        up[p] -= 1
-                else:
-                    t = now + _exponential(random, 1 / (interrupted_per_s[p] * servers[p]))
-                    hole = False
-                    _sink(times, codes, events, t, code)
-                    hit = int(_uniform(random) * servers[p])
-                    if hit >= up[p]:
-                        continue
-                    _spread(paid_s[p], paid_since[p], now, up[p] + booting[p] * billed[p])
-                    paid_since[p] = now
-                    interruptions[p] += 1
-                    up[p] -= 1
-                    if hit < free[p]:
-                        free[p] -= 1
+                    w = width[k, p]
+                    if slot_stops[s] > 0:
+                        stopping[p] -= w
+                        slot_stops[s] = 0
+                    elif preempts[p]:
+                        newest[p, u] = _unlink(newest[p, u], older, newer, s)
+                    _spread(busy_s[p], slot_start[s], now, w)
+                    full_s = seconds[k, p] * work[r]
+                    done = max(0.0, now - slot_start[s] - slot_reload[s])
+                    left = slot_end[s] - slot_start[s] - slot_reload[s]
+                    if keeps[p]:
+                        step_s = full_s / steps[k]
+                        done = math.floor(done / step_s + 1e-9) * step_s
+                        ended[r] = max(left - done, 0.0)
+                        lost_s[p] += (now - slot_start[s] - done) * w
                     else:
-                        hit -= free[p]
-                        s = np.uint32(first_slot[p])
-                        while True:
-                            if slot_request[s] >= 0:
-                                hit -= width[kind[slot_request[s]], p]
-                                if hit < 0:
-                                    break
-                            s += np.uint32(1)
-                        back = slot_request[s]
-                        r = np.uint32(back)
-                        k = kind[r]
-                        w = width[k, p]
-                        if slot_stops[s] > 0:
-                            stopping[p] -= w
-                            slot_stops[s] = 0
-                        _spread(busy_s[p], slot_start[s], now, w)
-                        full_s = seconds[k, p] * work[r]
-                        done = max(0.0, now - slot_start[s] - slot_reload[s])
-                        left = slot_end[s] - slot_start[s] - slot_reload[s]
-                        if keeps[p]:
-                            step_s = full_s / steps[k]
-                            done = math.floor(done / step_s + 1e-9) * step_s
-                            left_s[r] = max(left - done, 0.0)
-                            lost_s[p] += (now - slot_start[s] - done) * w
-                        else:
-                            left_s[r] = full_s
-                            lost_s[p] += (now - slot_start[s] + full_s - left) * w
-                        slot_stamp[s] += 1
-                        slot_request[s] = -1
-                        spare[np.uint32(first_slot[p] + spares[p])] = s
-                        spares[p] += 1
-                        freed = w - 1
-                    if up[p] + booting[p] < least[p]:
-                        replace = 1
+                        ended[r] = full_s
+                        lost_s[p] += (now - slot_start[s] + full_s - left) * w
+                    slot_request[s] = -1
+                    spare[first_slot[p] + np.uint32(spares[p])] = s
+                    spares[p] += 1
+                    spent = np.int64(s)
+                    freed = w - 1
+                if up[p] + booting[p] < least[p]:
+                    replace = 1
 
-            if back >= 0:
-                u = urgency[kind[back]]
-                after[back] = head[p, u]
-                head[p, u] = back
-                if tail[p, u] < 0:
-                    tail[p, u] = back
-                length[p, u] += 1
-                queued[p, u] += width[kind[back], p]
-                waiting[p] += 1
-            if elastic[p]:
-                for _ in range(freed):
-                    since[p, (oldest[p] + free[p]) % servers[p]] = now
-                    free[p] += 1
-            else:
-                free[p] += freed
+        if back >= 0:
+            u = urgency[kind[back]]
+            after[back] = head[p, u]
+            head[p, u] = back
+            if tail[p, u] < 0:
+                tail[p, u] = back
+            length[p, u] += 1
+            queued[p, u] += width[kind[back], p]
+            waiting[p] += 1
+        if elastic[p]:
+            for _ in range(freed):
+                since[p, (oldest[p] + free[p]) % servers[p]] = now
+                free[p] += 1
+        else:
+            free[p] += freed
 
         while ready >= 0 or waiting[p] > 0:
             if ready >= 0:
                 r = np.uint32(ready)
                 ready = -1
                 k = kind[r]
+                u = urgency[k]
                 w = width[k, p]
             else:
                 u = np.uint32(0)
@@ -809,62 +928,38 @@ def _play(
                 queued[p, u] -= w
                 waiting[p] -= 1
             free[p] -= w
-            code = np.int64(r)
-            end = now + seconds[k, p] * work[r]
-            if stoppable:
-                spares[p] -= 1
-                s = np.uint32(spare[np.uint32(first_slot[p] + spares[p])])
-                code = slot_stamp[s] << _SLOT_BITS | np.int64(s)
+            spares[p] -= 1
+            s = spare[first_slot[p] + np.uint32(spares[p])]
+            if begun[r] >= 0:
+                slot_reload[s] = reload[p]
+                end = now + ended[r] + reload[p]
+            else:
                 slot_reload[s] = 0.0
-                if left_s[r] >= 0:
-                    slot_reload[s] = reload[p]
-                    end = now + left_s[r] + reload[p]
-                else:
-                    begun[r] = now
-                slot_request[s] = r
-                slot_start[s] = now
-                slot_end[s] = end
-            else:
+                end = now + seconds[k, p] * work[r]
                 begun[r] = now
-            if lane_first == np.inf:
-                lane_first = lane_last = end
-                lane_times[lane_end & lane_mask] = end
-                lane_codes[lane_end & lane_mask] = code
-                lane_end += np.uint32(1)
-            elif end >= lane_last and lane_end - lane_at < lane_mask:
-                lane_last = end
-                lane_times[lane_end & lane_mask] = end
-                lane_codes[lane_end & lane_mask] = code
-                lane_end += np.uint32(1)
-            elif hole:
-                _sink(times, codes, events, end, code)
-                hole = False
-            else:
-                _rise(times, codes, events, end, code)
-                events += 1
+            slot_request[s] = r
+            slot_start[s] = now
+            slot_end[s] = end
+            _set(soonest, slot_next, s, end)
+            if s == spent:
+                spent = -1
+            if preempts[p]:
+                newest[p, u] = _link(newest[p, u], older, newer, slot_start, s)
+        if spent >= 0:
+            _set(soonest, slot_next, np.uint32(spent), np.inf)
 
-        if not plain and waiting[p] > 0 and preempts[p]:
+        if waiting[p] > 0 and preempts[p]:
             wanted = 0
             for v in range(levels - 1):
                 wanted += queued[p, v]
                 while length[p, v] > 0 and wanted > free[p] + stopping[p]:
-                    victim = -1
-                    for i in range(first_slot[p], first_slot[p + 1]):
-                        if slot_request[i] < 0 or slot_stops[i] > 0:
-                            continue
-                        rank = urgency[kind[slot_request[i]]]
-                        if rank <= v:
-                            continue
-                        if victim >= 0:
-                            least_urgent = urgency[kind[slot_request[victim]]]
-                            if rank < least_urgent or (
-                                rank == least_urgent and slot_start[i] <= slot_start[victim]
-                            ):
-                                continue
-                        victim = i
-                    if victim < 0:
+                    u = levels - 1
+                    while u > v and newest[p, u] < 0:
+                        u -= 1
+                    if u == v:
                         break
-                    s = np.uint32(victim)
+                    s = np.uint32(newest[p, u])
+                    newest[p, u] = _unlink(newest[p, u], older, newer, s)
                     r = np.uint32(slot_request[s])
                     k = kind[r]
                     stopping[p] += width[k, p]
@@ -876,11 +971,9 @@ def _play(
                         slot_stops[s] = 2
                         continue
                     slot_stops[s] = 1
-                    slot_stamp[s] += 1
-                    _rise(times, codes, events, t, slot_stamp[s] << _SLOT_BITS | np.int64(s))
-                    events += 1
+                    _set(soonest, slot_next, s, t)
 
-        if not plain and elastic[p] and waiting[p] > 0:
+        if elastic[p] and waiting[p] > 0:
             wanted = 0
             for v in range(levels):
                 wanted += queued[p, v]
@@ -893,15 +986,15 @@ def _play(
             for _ in range(replace):
                 choices = boot_from[p + 1] - boot_from[p]
                 t = now + boots[boot_from[p] + int(_uniform(random) * choices)]
-                _rise(times, codes, events, t, -(8 * np.int64(p) + _BOOTED))
+                _push(times, codes, events, t, 8 * np.int64(p) + _BOOTED)
                 events += 1
             booting[p] += replace
             booted[p] += replace
-        if not plain and elastic[p] and waiting[p] == 0 and free[p] > 0 and up[p] > least[p]:
+        if elastic[p] and waiting[p] == 0 and free[p] > 0 and up[p] > least[p]:
             t = max(now, since[p, oldest[p]] + idle[p])
             if t < np.inf and not checking[p]:
                 checking[p] = True
-                _rise(times, codes, events, t, -(8 * np.int64(p) + _IDLE_CHECK))
+                _push(times, codes, events, t, 8 * np.int64(p) + _IDLE_CHECK)
                 events += 1
 
     for i in range(pools):
