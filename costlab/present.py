@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from costlab.catalog import Quote, Ranking
     from costlab.performance import Prediction, Question
     from costlab.projection import Projection
+    from costlab.routing import Policy
 
 Number = float | int | Decimal
 
@@ -287,6 +288,37 @@ def projection(answer: Projection) -> str:
         lines += ["", table(header, pools)]
     lines += ["", *(f"! {warning}" for warning in answer.warnings)]
     return "\n".join(lines).rstrip()
+
+
+def policy(shown: Policy) -> str:
+    """Return a policy in words."""
+    return "\n".join([shown.title, "", *(f"  {line}" for line in shown.words), "", shown.note])
+
+
+def policy_check(answer: Projection) -> str:
+    """Return which requests a policy fails, and what mending costs."""
+    found = answer.check()
+    if not found["violations"]:
+        said = f"{answer.policy.title} serves every request of {answer.scenario.title} as asked."
+    else:
+        rows = [
+            [
+                one["segment"],
+                percent(one["share"]),
+                one["route"] or "none",
+                "; ".join(one["reasons"]),
+                one["fix"] or "nothing can",
+                "–" if one["fix"] is None else money(one["added_usd_per_month"]),
+            ]
+            for one in found["violations"]
+        ]
+        header = ["segment", "share", "route", "why not as asked", "who could", "adds a month"]
+        said = (
+            f"{percent(found['violating_share'])} of requests are not served as asked; mending "
+            f"adds {money(found['added_usd_per_month'])} a month.\n\n{table(header, rows)}"
+        )
+    unreached = [f"! never reached: {words}" for words in found["unreached_rules"]]
+    return "\n".join([said, *([""] if unreached else []), *unreached])
 
 
 def wait_report(report: Mapping[str, Mapping[str, Any]]) -> str:

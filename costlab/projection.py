@@ -14,11 +14,10 @@ import calendar
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
-from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from costlab import capacity, catalog, routing, traffic
+from costlab import capacity, catalog, quality, routing, traffic
 from costlab.core import (
     Basis,
     Figure,
@@ -29,7 +28,7 @@ from costlab.core import (
     plain,
     usd,
 )
-from costlab.scenarios import Scenario, api_models, check
+from costlab.scenarios import Scenario, api_models, check, route_target
 from costlab.unitcost import Deployment, Refusal, UnitCost, every_route, hourly_price
 
 if TYPE_CHECKING:
@@ -38,18 +37,23 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SegmentResult:
-    """Where one segment goes and what it takes.
+    """Where one segment, or the part of it that takes one route, goes and what it takes.
 
-    ``reason`` says why it is not served; ``fix`` is then the cheapest route that could.
-    ``attempts`` and ``accepted`` are per month. Costs are figures in USD; ``per_accepted`` is on
-    the allocation basis, ``usage_per_accepted`` on the usage basis.
+    ``of`` names the segment of the mix; where that takes several routes, ``segment`` is the part,
+    with its own share and name. ``reason`` says why it is not served, ``violations`` what it asks
+    and does not get although it is served; ``fix`` is then the cheapest route that gives it all,
+    and ``fix_usd_per_month`` what that would add to the bill. ``attempts`` and ``accepted`` are
+    per month. Costs are figures in USD; ``per_accepted`` is on the allocation basis,
+    ``usage_per_accepted`` on the usage basis.
     """
 
+    of: str
     segment: traffic.Segment
     wanted: float
     route: str | None
     model: str | None
     reason: str
+    violations: tuple[str, ...]
     unit: UnitCost | None
     attempts: float
     accepted: float
@@ -57,6 +61,7 @@ class SegmentResult:
     per_accepted: Figure | None
     usage_per_accepted: Figure | None
     fix: UnitCost | None
+    fix_usd_per_month: Figure | None
     options: tuple[UnitCost, ...]
     refusals: tuple[Refusal, ...]
 
@@ -109,6 +114,39 @@ class Projection:
                 if isinstance(value, Figure):
                     found[f"pool/{pool.route}/{item.name}"] = value
         return found
+
+    def check(self) -> dict[str, Any]:
+        """Return which requests the policy fails, how many they are, and what mending costs.
+
+        Keys: ``violating_share`` of wanted clips, ``added_usd_per_month`` to serve them all as
+        asked where some route can, ``violations`` (segment, share, route, served, reasons, fix,
+        added_usd_per_month), ``unmatched_share`` of clips that no rule takes, ``unreached_rules``.
+        """
+        failed = [result for result in self.segments if result.reason or result.violations]
+        added = [r.fix_usd_per_month for r in failed if r.fix_usd_per_month]
+        unmatched = [r for r in failed if r.route is None and self.policy.kind == "rules"]
+        return {
+            "violating_share": math.fsum(r.segment.share for r in failed),
+            "unmatched_share": math.fsum(r.segment.share for r in unmatched),
+            "added_usd_per_month": plain(math.fsum(float(figure.value) for figure in added)),
+            "violations": [
+                {
+                    "segment": result.segment.name,
+                    "share": plain(result.segment.share),
+                    "route": result.route,
+                    "served": not result.reason,
+                    "reasons": [result.reason] if result.reason else list(result.violations),
+                    "fix": result.fix.route if result.fix else None,
+                    "added_usd_per_month": plain(float(result.fix_usd_per_month.value))
+                    if result.fix_usd_per_month
+                    else None,
+                }
+                for result in failed
+            ],
+            "unreached_rules": [
+                rule.words for rule in routing.unreached(self.policy, self.mix.segments)
+            ],
+        }
 
     def frame(self) -> pd.DataFrame:
         """Return one tidy row per figure.
@@ -182,11 +220,13 @@ def _brief(figure: Figure | None) -> dict[str, Any] | None:
 def _segment_dict(result: SegmentResult) -> dict[str, Any]:
     return {
         "segment": result.segment.name,
+        "of": result.of,
         "share": result.segment.share,
         "wanted_per_month": plain(result.wanted),
         "route": result.route,
         "served": not result.reason,
         "reason": result.reason,
+        "violations": list(result.violations),
         "attempts_per_month": plain(result.attempts),
         "accepted_per_month": plain(result.accepted),
         "usd_per_attempt": _brief(result.unit.usd) if result.unit else None,
@@ -200,7 +240,11 @@ def _segment_dict(result: SegmentResult) -> dict[str, Any]:
         "refusals": [
             {"route": refusal.route, "reason": refusal.reason} for refusal in result.refusals
         ],
-        "fix": {"route": result.fix.route, "usd_per_attempt": _brief(result.fix.usd)}
+        "fix": {
+            "route": result.fix.route,
+            "usd_per_attempt": _brief(result.fix.usd),
+            "added_usd_per_month": _brief(result.fix_usd_per_month),
+        }
         if result.fix
         else None,
     }
@@ -229,16 +273,28 @@ def project(
         "clips/month",
         ref=f"mix:{mix.id}" if scenario.clips_per_month is None else f"scenario:{scenario.id}",
     )
-    month = _Month(scenario=scenario, wanted=wanted, hours=hours, peak_factor=mix.peak_factor)
-    demands = [_demand(month, policy, segment) for segment in mix.segments]
+    month = _Month(
+        scenario=scenario,
+        policy=policy,
+        wanted=wanted,
+        hours=hours,
+        hours_of_week=mix.hours_of_week,
+        peak_factor=mix.peak_factor,
+    )
+    demands = [demand for segment in mix.segments for demand in _demands(month, segment)]
     if policy.kind == "cheapest":
-        demands = _cheapest_month(month, policy, demands)
+        demands = _cheapest_month(month, demands)
+    if policy.budget:
+        demands = _within_budget(month, policy.budget, demands)
+    full: dict[str, _Full] = {}
+    if policy.overflow:
+        demands, full = _overflowed(month, policy.overflow, demands)
     pools = [
-        _pool(month, deployment, loads)
+        _pool(month, deployment, loads, full.get(deployment.route))
         for deployment in scenario.deployments
         if (loads := _loads(deployment, demands))
     ]
-    results = tuple(_segment_result(demand, pools) for demand in demands)
+    results = tuple(_segment_result(month, demand, pools) for demand in demands)
     bill = tuple(d.api_line for d in demands if d.api_line) + tuple(pool.line for pool in pools)
     return Projection(
         scenario=scenario,
@@ -250,17 +306,22 @@ def project(
         bill=bill,
         summary=_summary(results, demands, pools, bill, month),
         split=_split(results),
-        warnings=_warnings(policy, mix, results, pools, scenario.date),
+        warnings=_warnings(month, mix, results, pools),
     )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Month:
-    """What the whole projection shares; ``peak_factor`` is the busiest hour over the mean one."""
+    """What the whole projection shares.
+
+    ``hours_of_week`` are the 168 hours over the mean one, ``peak_factor`` the busiest of them.
+    """
 
     scenario: Scenario
+    policy: routing.Policy
     wanted: Figure
     hours: int
+    hours_of_week: tuple[float, ...]
     peak_factor: float
 
     def slots(self, loads: Sequence[capacity.Load]) -> int:
@@ -279,8 +340,14 @@ class _Month:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Demand:
-    """A segment on its way: its route, and the attempts that the route will see in a month."""
+    """A segment, or a part of it, on its way: its route, and the month's attempts on it.
 
+    ``spread`` is the interval of the part's size over its size, where that is not certain.
+    ``fit`` are the options that give all that the policy and the segment ask, ``short`` what the
+    other options do not give.
+    """
+
+    of: traffic.Segment
     segment: traffic.Segment
     wanted: float
     route: str | None
@@ -293,61 +360,271 @@ class _Demand:
     api_line: LineItem | None
     options: tuple[UnitCost, ...]
     refusals: tuple[Refusal, ...]
+    fit: tuple[UnitCost, ...]
+    short: Mapping[str, tuple[str, ...]]
+    spread: Range | None = None
 
 
-def _demand(month: _Month, policy: routing.Policy, segment: traffic.Segment) -> _Demand:
-    scenario = month.scenario
-    apis = api_models(scenario, [rule.route for rule in policy.rules])
-    options, refusals = every_route(segment.request(), scenario.deployments, apis, scenario.date)
-    allowed = {o.route: float(o.usd.value) for o in options if policy.among in ("all", o.kind)}
-    target = routing.decide(policy, segment, allowed)
-    model_id = None
-    unit = None
-    if policy.kind == "cheapest":
-        unit = next((option for option in options if option.route == target), None)
-    elif target is not None:
-        model_id = catalog.model(target).id
-        unit = next((option for option in options if option.model == model_id), None)
-    unrouted = _Demand(
+def _demands(month: _Month, segment: traffic.Segment) -> list[_Demand]:
+    """Return the segment's parts, each on its way by the policy."""
+    scenario, policy = month.scenario, month.policy
+    apis = api_models(scenario, policy.named_routes)
+    units, refusals = every_route(segment.request(), scenario.deployments, apis, scenario.date)
+    weighed = {unit.route: _weighed(month, segment, unit) for unit in units}
+    short = {route: _short(policy, segment, option) for route, option in weighed.items()}
+    demand = _Demand(
+        of=segment,
         segment=segment,
         wanted=float(month.wanted.value) * segment.share,
-        route=model_id,
-        model=model_id,
-        reason="" if unit else _why_not_served(policy, target, model_id, refusals),
+        route=None,
+        model=None,
+        reason="",
         unit=None,
         attempts=None,
         accepted=None,
         billed=None,
         api_line=None,
-        options=options,
+        options=units,
         refusals=refusals,
+        fit=tuple(
+            unit
+            for unit in units
+            if not short[unit.route] and not routing.unfit(policy, segment, weighed[unit.route])
+        ),
+        short=short,
     )
-    return _routed(month, unrouted, unit) if unit else unrouted
+    parts = routing.decide(
+        policy, segment, [weighed[unit.route] for unit in units if unit in demand.fit]
+    )
+    if not parts:
+        return [replace(demand, reason=_nobody(policy, demand))]
+    if policy.kind == "cheapest":
+        unit = next(unit for unit in units if unit.route == parts[0].route)
+        return [_routed(month, demand, unit)]
+    shares: dict[str, float] = {}
+    for part in parts:
+        target = route_target(scenario, part.route)
+        shares[target] = shares.get(target, 0.0) + part.share
+    return [
+        _sent(month, _part_of(demand, target, share) if len(shares) > 1 else demand, target)
+        for target, share in shares.items()
+    ]
 
 
-def _why_not_served(
-    policy: routing.Policy, target: str | None, model_id: str | None, refusals: Sequence[Refusal]
-) -> str:
-    if target is not None:
-        own = [refusal.reason for refusal in refusals if refusal.model == model_id]
-        return own[0] if own else f"{target} is not among the scenario's routes"
+def _weighed(month: _Month, segment: traffic.Segment, unit: UnitCost) -> routing.Option:
+    """Return what a policy weighs of an option; latency is render or API time plus the wait."""
+    scenario = month.scenario
+    deployment = next((d for d in scenario.deployments if d.route == unit.route), None)
+    rating = quality.rating(
+        unit.model, segment.mode, as_of=scenario.date, audio=segment.audio, recipe=unit.recipe
+    )
+    renders, waits = unit.slot_s, scenario.p95_wait_s
+    if unit.kind == "api":
+        renders, waits = quality.latency(unit.model, as_of=scenario.date, mode=segment.mode), 0.0
+    return routing.Option(
+        route=unit.route,
+        model=unit.model,
+        kind=unit.kind,
+        usd=float(unit.usd.value),
+        rating=float(rating.value) if rating else None,
+        latency_s=float(renders.value) + waits if renders else None,
+        spot=deployment is not None and deployment.spot,
+    )
+
+
+def _short(
+    policy: routing.Policy, segment: traffic.Segment, option: routing.Option
+) -> tuple[str, ...]:
+    """Return what the segment asks and the option does not give, in words."""
+    found = [
+        routing.short_of_quality(policy, segment, option),
+        routing.too_slow(policy, segment, option),
+    ]
+    capability = quality.capability(option.model)
+    if capability:
+        found += capability.lacks(faces=segment.faces, text=segment.text, lora=segment.lora)
+    return tuple(text for text in found if text)
+
+
+def _part_of(demand: _Demand, name: str, share: float) -> _Demand:
+    """Return the part of a demand that takes a share of it."""
+    segment = replace(
+        demand.segment,
+        name=f"{demand.of.name} → {name}",
+        share=demand.segment.share * share,
+    )
+    return replace(demand, segment=segment, wanted=demand.wanted * share)
+
+
+def _sent(month: _Month, demand: _Demand, target: str) -> _Demand:
+    """Return the demand sent to a deployment's route, or to a model's cheapest route."""
+    meant = [option for option in demand.options if target in (option.route, option.model)]
+    unit = next((u for u in meant if not _kept_off(month, demand.of, u)), None)
+    if unit:
+        return _routed(month, demand, unit)
+    reason = next((r.reason for r in demand.refusals if target in (r.route, r.model)), "")
+    if meant:
+        reason = "batch work goes to spot GPUs" if demand.of.batch else "spot GPUs are for batch"
+        reason += f", and the scenario deploys no other {meant[0].model}"
+    return replace(
+        demand,
+        route=target,
+        model=meant[0].model if meant else target,
+        reason=reason or _not_deployed(month.scenario, target),
+        unit=None,
+        attempts=None,
+        accepted=None,
+        billed=None,
+        api_line=None,
+    )
+
+
+def _not_deployed(scenario: Scenario, target: str) -> str:
+    deployed = sorted({deployment.model_id for deployment in scenario.deployments})
+    return f"the scenario deploys no {target}; it deploys {', '.join(deployed) or 'nothing'}"
+
+
+def _kept_off(month: _Month, segment: traffic.Segment, unit: UnitCost) -> bool:
+    return routing.batch_elsewhere(month.policy, segment, _weighed(month, segment, unit))
+
+
+def _nobody(policy: routing.Policy, demand: _Demand) -> str:
     if policy.kind == "rules":
         return "no rule of the policy matches it"
     asked = {"api": "API", "self_hosted": "deployment"}.get(policy.among, "route")
+    capable = [o for o in demand.options if policy.among in ("all", o.kind)]
+    if capable:
+        why = demand.short[capable[0].route] or ("spot GPUs are kept for batch work",)
+        return f"no {asked} of this scenario gives what it asks ({capable[0].route}: {why[0]})"
     return f"no {asked} of this scenario can make it" + (
-        f" ({refusals[0].reason})" if len(refusals) == 1 else ""
+        f" ({demand.refusals[0].reason})" if len(demand.refusals) == 1 else ""
     )
 
 
 def _routed(month: _Month, demand: _Demand, unit: UnitCost) -> _Demand:
     """Return the demand sent to one of its options."""
-    volumes = _volumes(month.scenario, demand.segment, unit, month.wanted)
+    volumes = _volumes(month.scenario, demand, unit, month.wanted)
     return replace(demand, route=unit.route, model=unit.model, reason="", unit=unit, **volumes)
 
 
-def _cheapest_month(
-    month: _Month, policy: routing.Policy, demands: Sequence[_Demand]
+def _within_budget(
+    month: _Month, budget: routing.Budget, demands: Sequence[_Demand]
 ) -> list[_Demand]:
+    """Return the demands with API spending capped; what the budget cannot pay goes elsewhere.
+
+    Requests of all kinds come in the same proportions all month, so that the budget, spent first
+    come first served, pays the same share of each.
+    """
+    then = route_target(month.scenario, budget.then)
+    paid = [d for d in demands if d.api_line and d.route != then]
+    spending = sum(d.api_line.micro_usd for d in paid if d.api_line)
+    cap = micro_usd(budget.usd_per_month)
+    if spending <= cap:
+        return list(demands)
+    kept = cap / spending
+    found: list[_Demand] = []
+    for demand in demands:
+        if demand not in paid or demand.unit is None:
+            found.append(demand)
+            continue
+        if kept:
+            found.append(_routed(month, _part_of(demand, demand.unit.route, kept), demand.unit))
+        found.append(_sent(month, _part_of(demand, f"{then}, budget spent", 1 - kept), then))
+    return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Full:
+    """A pool that hands clips over when full: its slots, and the share it hands over.
+
+    ``spread`` is that share's interval over its value, ``peak_utilisation`` is in the busiest hour.
+    """
+
+    slots: int
+    share: float
+    spread: Range | None
+    peak_utilisation: float
+    after_wait_s: float
+
+
+def _overflowed(
+    month: _Month, overflow: routing.Overflow, demands: Sequence[_Demand]
+) -> tuple[list[_Demand], dict[str, _Full]]:
+    """Return the demands with what full pools hand over split off, and those pools by route.
+
+    Batch work waits instead. A pool whose clips the other route cannot make hands nothing over.
+    """
+    to = route_target(month.scenario, overflow.to)
+    found, full = list(demands), {}
+    for deployment in month.scenario.deployments:
+        people = [d for d in found if d.route == deployment.route and d.unit and not d.of.batch]
+        handed = {d.segment.name: _sent(month, d, to) for d in people}
+        if not people or any(d.reason for d in handed.values()):
+            continue
+        size = _slots_beside(month, deployment, overflow, _loads(deployment, found), handed)
+        full[deployment.route] = size
+        parts: list[_Demand] = []
+        for demand in found:
+            if demand.segment.name not in handed or demand.unit is None:
+                parts.append(demand)
+                continue
+            if size.share < 1:
+                kept = _part_of(demand, demand.unit.route, 1 - size.share)
+                parts.append(_routed(month, kept, demand.unit))
+            if size.share > 0:
+                over = replace(_part_of(demand, f"{to} when full", size.share), spread=size.spread)
+                parts.append(_sent(month, over, to))
+        found = parts
+    return found, full
+
+
+def _slots_beside(
+    month: _Month,
+    deployment: Deployment,
+    overflow: routing.Overflow,
+    loads: Sequence[_Load],
+    handed: Mapping[str, _Demand],
+) -> _Full:
+    """Return the slots at which rent and handed-over clips cost least, and what is handed over."""
+    everything = sum(d.api_line.micro_usd for d in handed.values() if d.api_line)
+    people = [load for load in loads if load.name in handed]
+    attempts = math.fsum(float(load.attempts.value) for load in people)
+    rates = [attempts / month.hours * factor for factor in month.hours_of_week]
+
+    def mean_s(end: Literal["low", "high"] | None = None) -> float:
+        return math.fsum(load.at(end).busy_hours for load in people) * 3600 / attempts
+
+    most = month.slots([load.at() for load in loads])
+    shares = capacity.handed_over_by_servers(rates, mean_s(), most, overflow.after_wait_s)
+    batch_hours = math.fsum(load.at().busy_hours for load in loads if load.name not in handed)
+    people_hours = attempts * mean_s() / 3600
+    totals = [
+        month.rent_micro(deployment, slots) + share * everything
+        if batch_hours + (1 - share) * people_hours
+        <= slots * month.hours * month.scenario.batch_utilisation
+        else math.inf
+        for slots, share in enumerate(shares)
+    ]
+    slots = min(range(most + 1), key=lambda count: totals[count])
+    share = float(shares[slots])
+
+    def at(end: Literal["low", "high"]) -> float:
+        return float(
+            capacity.handed_over_by_servers(rates, mean_s(end), slots, overflow.after_wait_s)[slots]
+        )
+
+    busiest = max(rates)
+    blocked = capacity.handed_over(busiest / 3600, mean_s(), slots, overflow.after_wait_s)
+    return _Full(
+        slots=slots,
+        share=share,
+        spread=Range(low=at("low") / share, high=at("high") / share) if share else None,
+        peak_utilisation=busiest / 3600 * mean_s() * (1 - blocked) / slots if slots else 0.0,
+        after_wait_s=overflow.after_wait_s,
+    )
+
+
+def _cheapest_month(month: _Month, demands: Sequence[_Demand]) -> list[_Demand]:
     """Return the routing with the lowest bill that moving segments about can reach.
 
     It starts where every attempt is cheapest by use, which leaves idle GPU hours out. Then one
@@ -371,9 +648,8 @@ def _cheapest_month(
         return cost
 
     def choices(demand: _Demand) -> dict[str, _Demand]:
-        allowed = [o for o in demand.options if policy.among in ("all", o.kind)]
-        apis = [option for option in allowed if option.kind == "api"][:1]
-        units = [o for o in allowed if o.kind == "self_hosted"] + apis if demand.unit else []
+        apis = [option for option in demand.fit if option.kind == "api"][:1]
+        units = [o for o in demand.fit if o.kind == "self_hosted"] + apis if demand.unit else []
         return {unit.kind + unit.route: _routed(month, demand, unit) for unit in units}
 
     open_to = [choices(demand) for demand in demands]
@@ -415,9 +691,8 @@ def _loads(deployment: Deployment, demands: Sequence[_Demand]) -> list[_Load]:
     ]
 
 
-def _volumes(
-    scenario: Scenario, segment: traffic.Segment, unit: UnitCost, volume: Figure
-) -> dict[str, Any]:
+def _volumes(scenario: Scenario, demand: _Demand, unit: UnitCost, volume: Figure) -> dict[str, Any]:
+    segment = demand.segment
     failure = scenario.api_failure_share
     if unit.kind == "self_hosted":
         failure = next(d.failure_share for d in scenario.deployments if d.route == unit.route)
@@ -428,6 +703,10 @@ def _volumes(
         failures_billed=unit.failures_billed,
     )
     share = Figure.entered(f"share of '{segment.name}'", segment.share, "", ref="mix")
+    if demand.spread:
+        share = replace(
+            share, basis=Basis.ESTIMATED, range=demand.spread.scaled(segment.share), ref=""
+        )
     kept = Figure.entered("share of delivered clips kept", segment.acceptance, "", ref="mix")
     failed = Figure.entered("share of attempts that fail", failure, "", ref="scenario")
     limit = "until accepted" if segment.max_tries is None else f"at most {segment.max_tries} tries"
@@ -438,6 +717,7 @@ def _volumes(
         "attempts/month",
         f"clips wanted × share × expected attempts ({limit}, p = (1 − failed) × kept)",
         (volume, share, kept, failed),
+        range=demand.spread and demand.spread.scaled(wanted * tries.per_wanted),
     )
     accepted = Figure.derived(
         "accepted clips a month",
@@ -454,6 +734,7 @@ def _volumes(
         if unit.failures_billed
         else "attempts × (1 − failed): failed attempts are not billed",
         (attempts, failed),
+        range=attempts.range and attempts.range.scaled(tries.billed_share),
     )
     line = None
     if unit.kind == "api":
@@ -519,12 +800,14 @@ class _Pool:
     segment_usage: Mapping[str, Figure]
 
 
-def _pool(month: _Month, deployment: Deployment, loads: Sequence[_Load]) -> _Pool:
+def _pool(
+    month: _Month, deployment: Deployment, loads: Sequence[_Load], full: _Full | None
+) -> _Pool:
     scenario, hours = month.scenario, month.hours
     numbers = [load.at() for load in loads]
-    count = month.slots(numbers)
-    low = month.slots([load.at("low") for load in loads])
-    high = month.slots([load.at("high") for load in loads])
+    count = full.slots if full else month.slots(numbers)
+    low = full.slots if full else month.slots([load.at("low") for load in loads])
+    high = full.slots if full else month.slots([load.at("high") for load in loads])
     busy = math.fsum(load.busy_hours for load in numbers)
     peak = capacity.PeakHour.of(numbers, hours, month.peak_factor)
     size = deployment.gpus_per_clip
@@ -545,8 +828,11 @@ def _pool(month: _Month, deployment: Deployment, loads: Sequence[_Load]) -> _Poo
         "slots",
         count,
         "slots",
-        "fewest slots whose p95 wait in the week's busiest hour keeps the promise (M/G/c; exact "
-        "M/D/c where all clips are alike) and that carry the batch work of the month",
+        "slots at which rent and the clips handed over when all are busy cost least (Erlang B, "
+        "hour by hour of the week)"
+        if full
+        else "fewest slots whose p95 wait in the week's busiest hour keeps the promise (M/G/c; "
+        "exact M/D/c where all clips are alike) and that carry the batch work of the month",
         (*work, promise),
         range=Range(low=low, high=high),
         basis=Basis.ESTIMATED,
@@ -585,14 +871,16 @@ def _pool(month: _Month, deployment: Deployment, loads: Sequence[_Load]) -> _Poo
             ),
             peak_utilisation=Figure.derived(
                 "utilisation in the busiest hour",
-                peak.erlangs / count,
+                full.peak_utilisation if full else peak.erlangs / count,
                 "",
-                "offered load of the busiest hour / slots",
+                "load of the busiest hour that is not handed over / slots"
+                if full
+                else "offered load of the busiest hour / slots",
                 (*work, slots),
             )
             if peak.arrivals_per_s
             else None,
-            p95_wait_s=_p95_wait(peak, count, slots),
+            p95_wait_s=_p95_wait(peak, count, slots, full),
             clips_per_gpu_hour=Figure.derived(
                 "clips per GPU-hour at full load",
                 math.fsum(load.per_month for load in numbers) / (busy * size),
@@ -626,7 +914,17 @@ def _pool(month: _Month, deployment: Deployment, loads: Sequence[_Load]) -> _Poo
     )
 
 
-def _p95_wait(peak: capacity.PeakHour, count: int, slots: Figure) -> Figure | None:
+def _p95_wait(
+    peak: capacity.PeakHour, count: int, slots: Figure, full: _Full | None
+) -> Figure | None:
+    if full:
+        return Figure.derived(
+            "longest wait for a slot",
+            full.after_wait_s,
+            "s",
+            "clips that would wait longer are handed over",
+            (slots,),
+        )
     wait = peak.wait(count)
     if wait is None:
         return None
@@ -643,7 +941,21 @@ def _split_micro(total: int, weights: Sequence[float]) -> list[int]:
     return apportion(total, weights) if any(weights) else [0] * len(weights)
 
 
-def _segment_result(demand: _Demand, pools: Sequence[_Pool]) -> SegmentResult:
+def _fix_usd(month: _Month, demand: _Demand, fix: UnitCost, usage: Figure | None) -> Figure:
+    """Return what serving a demand by another route adds to its own cost by use."""
+    billed: Figure = _volumes(month.scenario, demand, fix, month.wanted)["billed"]
+    now = float(usage.value) if usage else 0.0
+    return Figure.derived(
+        "cost to fix",
+        float(billed.value) * float(fix.usd.value) - now,
+        "USD/month",
+        f"billed attempts × USD per attempt of {fix.route}"
+        + (" − what the segment costs by use today" if usage else ""),
+        (billed, fix.usd, *([usage] if usage else [])),
+    )
+
+
+def _segment_result(shared: _Month, demand: _Demand, pools: Sequence[_Pool]) -> SegmentResult:
     month = usage = None
     if demand.api_line and demand.billed and demand.unit:
         month = usage = Figure.derived(
@@ -652,25 +964,31 @@ def _segment_result(demand: _Demand, pools: Sequence[_Pool]) -> SegmentResult:
             "USD/month",
             "billed attempts × USD per attempt",
             (demand.billed, demand.unit.usd),
+            range=demand.billed.range and demand.billed.range.scaled(float(demand.unit.usd.value)),
         )
     elif demand.unit:
         pool = next((pool for pool in pools if pool.result.route == demand.route), None)
         if pool:
             month = pool.segment_usd[demand.segment.name]
             usage = pool.segment_usage[demand.segment.name]
+    violations = demand.short.get(demand.route or "", ()) if demand.unit else ()
+    fix = demand.fit[0] if demand.fit and (demand.reason or violations) else None
     return SegmentResult(
+        of=demand.of.name,
         segment=demand.segment,
         wanted=demand.wanted,
         route=demand.route,
         model=demand.model,
         reason=demand.reason,
+        violations=violations,
         unit=demand.unit,
         attempts=float(demand.attempts.value) if demand.attempts else 0.0,
         accepted=float(demand.accepted.value) if demand.accepted else 0.0,
         usd_per_month=month,
         per_accepted=_per_clip(month, demand.accepted, "allocation basis"),
         usage_per_accepted=_per_clip(usage, demand.accepted, "usage basis"),
-        fix=demand.options[0] if demand.reason and demand.options else None,
+        fix=fix,
+        fix_usd_per_month=_fix_usd(shared, demand, fix, usage) if fix else None,
         options=demand.options,
         refusals=demand.refusals,
     )
@@ -700,11 +1018,24 @@ def _summary(
     served = [result for result in results if result.usd_per_month]
     months = [result.usd_per_month for result in served if result.usd_per_month]
     total = usd(sum(line.micro_usd for line in bill))
-    fixed = float(total) - math.fsum(float(pool.result.usd_per_month.value) for pool in pools)
+    ranges = [pool.usd_range for pool in pools]
+    ranges += [
+        figure.range
+        for result in served
+        if result.unit and result.unit.kind == "api"
+        and (figure := result.usd_per_month) and figure.range
+    ]  # fmt: skip
+    uncertain = math.fsum(float(pool.result.usd_per_month.value) for pool in pools)
+    uncertain += math.fsum(
+        float(r.usd_per_month.value)
+        for r in served
+        if r.unit and r.unit.kind == "api" and r.usd_per_month and r.usd_per_month.range
+    )
+    fixed = float(total) - uncertain
     interval = Range(
-        low=fixed + math.fsum(pool.usd_range.low for pool in pools),
-        high=fixed + math.fsum(pool.usd_range.high for pool in pools),
-    ) if pools else None  # fmt: skip
+        low=fixed + math.fsum(one.low for one in ranges),
+        high=fixed + math.fsum(one.high for one in ranges),
+    ) if ranges else None  # fmt: skip
     month = Figure.derived(
         "bill a month",
         total,
@@ -805,21 +1136,33 @@ def _split(results: Sequence[SegmentResult]) -> dict[str, float]:
 def _instead(result: SegmentResult) -> str:
     if result.fix is None:
         return ""
-    return f"; {result.fix.route} could, at ${float(result.fix.usd.value):.3g} an attempt"
+    added = result.fix_usd_per_month
+    month = f", {_signed(float(added.value))} a month" if added else ""
+    return f"; {result.fix.route} could, at ${float(result.fix.usd.value):.3g} an attempt{month}"
+
+
+def _signed(dollars: float) -> str:
+    return f"{'+' if dollars >= 0 else '−'}${abs(dollars):,.0f}"
 
 
 def _warnings(
-    policy: routing.Policy,
+    month: _Month,
     mix: traffic.TrafficMix,
     results: Sequence[SegmentResult],
     pools: Sequence[_Pool],
-    as_of: date,
 ) -> tuple[str, ...]:
+    policy, as_of = month.policy, month.scenario.date
     found = [
         f"{result.segment.name} ({result.segment.share:.0%} of clips) is not served by "
         f"{result.route or 'any route'}: {result.reason}{_instead(result)}"
         for result in results
         if result.reason
+    ]
+    found += [
+        f"{result.segment.name} ({result.segment.share:.0%} of clips) goes to {result.route}, "
+        f"which falls short: {'; '.join(result.violations)}{_instead(result)}"
+        for result in results
+        if result.violations
     ]
     found += [
         f"rule '{rule.words}' is never reached by this mix"

@@ -101,14 +101,8 @@ def _offer_for(deployment: Deployment, as_of: datetime.date) -> None:
 
 
 def _policy_routes(scenario: Scenario, policy: routing.Policy) -> None:
-    deployed = {deployment.model_id for deployment in scenario.deployments}
-    for rule in policy.rules:
-        model = catalog.model(rule.route)
-        if model.kind == "self_hosted" and model.id not in deployed:
-            raise InvalidArgument(
-                f"rule '{rule.words}' needs a deployment of {model.id}; "
-                f"the scenario deploys {', '.join(sorted(deployed)) or 'none'}"
-            )
+    for name in policy.named_routes:
+        route_target(scenario, name)
 
 
 SCENARIOS = store.Shelf(
@@ -174,7 +168,20 @@ def save(
     store.add_entry("scenario", scenario.id, plain(scenario), who=who, why=why)
 
 
+def route_target(scenario: Scenario, name: str) -> str:
+    """Return what a policy's route means: a deployment's route as it stands, else a model's id.
+
+    Raises `UnknownName` for neither.
+    """
+    routes = [deployment.route for deployment in scenario.deployments]
+    if name in routes:
+        return name
+    if "@" in name:
+        raise UnknownName.among("deployment", name, routes)
+    return catalog.model(name).id
+
+
 def api_models(scenario: Scenario, routes: Iterable[str]) -> tuple[str, ...]:
     """Return the ids of the scenario's APIs and of those among ``routes``, each once."""
-    named = [catalog.model(name) for name in (*scenario.apis, *routes)]
+    named = [catalog.model(name) for name in (*scenario.apis, *routes) if "@" not in name]
     return tuple(dict.fromkeys(model.id for model in named if model.kind == "api"))

@@ -7,6 +7,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, fields
+from datetime import date
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -15,6 +16,7 @@ from costlab.core import BadData, ClipRequest, CostlabError, InvalidArgument, Un
 
 HOURS_PER_DAY = 24
 DAYS_PER_WEEK = 7
+MONTHS_PER_YEAR = 12
 MOST_CLIPS_PER_MONTH = 2_000_000_000
 """Above the 1.2 billion clips told of Grok Imagine's first month (apidog.com blog, 2026-02)."""
 
@@ -25,7 +27,9 @@ class Segment:
 
     ``acceptance`` is the share of delivered clips that the user keeps, ``max_tries`` how often one
     clip is attempted before it is given up (None: until it is accepted). ``batch`` clips may wait
-    for a quiet hour.
+    for a quiet hour. ``faces``, ``text`` and ``lora`` say that the clip shows faces, shows
+    lettering, needs a fine-tuned adapter; ``min_quality`` is the lowest arena rating that will do,
+    and ``max_latency_s`` the longest time from request to video.
     """
 
     name: str
@@ -39,6 +43,11 @@ class Segment:
     audio: bool = False
     aspect: str = "16:9"
     batch: bool = False
+    faces: bool = False
+    text: bool = False
+    lora: bool = False
+    min_quality: float | None = None
+    max_latency_s: float | None = None
     acceptance: float = 1.0
     max_tries: int | None = None
     tenant: str = ""
@@ -54,6 +63,11 @@ class Segment:
         if self.max_tries is not None and self.max_tries < 1:
             raise InvalidArgument(
                 f"segment {self.name}: max_tries must be at least 1, got {self.max_tries}"
+            )
+        if self.max_latency_s is not None and not self.max_latency_s > 0:
+            raise InvalidArgument(
+                f"segment {self.name}: max_latency_s must be greater than 0, "
+                f"got {self.max_latency_s}"
             )
         try:
             self.request()
@@ -90,7 +104,9 @@ FEATURES = frozenset(
 class TrafficMix:
     """Segments whose shares sum to one, the clips wanted in a month, and their shape over time.
 
-    ``hourly`` has 24 and ``weekly`` (from Monday) 7 relative weights.
+    ``hourly`` has 24, ``weekly`` (from Monday) 7 and ``seasonality`` (from January) 12 relative
+    weights. ``clips_per_month`` is wanted in the month that is projected; `volume` tells how many
+    later months want, each ``growth_per_month`` more than the one before it.
     """
 
     id: str
@@ -99,6 +115,8 @@ class TrafficMix:
     segments: tuple[Segment, ...]
     hourly: tuple[float, ...] = (1.0,) * HOURS_PER_DAY
     weekly: tuple[float, ...] = (1.0,) * DAYS_PER_WEEK
+    seasonality: tuple[float, ...] = (1.0,) * MONTHS_PER_YEAR
+    growth_per_month: float = 0.0
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -111,7 +129,15 @@ class TrafficMix:
         if abs(total - 1) > 1e-9:
             listed = ", ".join(f"{segment.name} {segment.share:g}" for segment in self.segments)
             problems.append(f"segments: shares must sum to 1, found {total:g} ({listed})")
-        for name, length in (("hourly", HOURS_PER_DAY), ("weekly", DAYS_PER_WEEK)):
+        if not -1 < self.growth_per_month < math.inf:
+            problems.append(f"growth_per_month must be above -1, found {self.growth_per_month}")
+        if self.seasonality and not min(self.seasonality) > 0:
+            problems.append("seasonality: every month needs a weight above 0")
+        for name, length in (
+            ("hourly", HOURS_PER_DAY),
+            ("weekly", DAYS_PER_WEEK),
+            ("seasonality", MONTHS_PER_YEAR),
+        ):
             weights = getattr(self, name)
             if len(weights) != length:
                 problems.append(f"{name}: expected {length} weights, found {len(weights)}")
@@ -129,9 +155,28 @@ class TrafficMix:
         >>> round(mix.peak_factor, 2)
         1.92
         """
-        day = max(self.hourly) / (math.fsum(self.hourly) / HOURS_PER_DAY)
-        week = max(self.weekly) / (math.fsum(self.weekly) / DAYS_PER_WEEK)
-        return day * week
+        return max(self.hours_of_week)
+
+    @property
+    def hours_of_week(self) -> tuple[float, ...]:
+        """The 168 hours of the week from Monday midnight, over the week's mean hour."""
+        hours = math.fsum(self.hourly) / HOURS_PER_DAY
+        days = math.fsum(self.weekly) / DAYS_PER_WEEK
+        return tuple(day * hour / (days * hours) for day in self.weekly for hour in self.hourly)
+
+    def volume(self, clips: float, start: date, month: date) -> float:
+        """Return the clips wanted in ``month`` where the month of ``start`` wants ``clips``.
+
+        clips · (1 + growth)^k · season of the month / season of the start, k months on.
+
+        >>> mix = TrafficMix(id="m", title="", clips_per_month=1, growth_per_month=0.1,
+        ...     segments=(Segment(name="a", share=1, seconds=Decimal(5)),))
+        >>> round(mix.volume(1000, date(2026, 11, 22), date(2027, 1, 1)), 6)
+        1210.0
+        """
+        months = (month.year - start.year) * MONTHS_PER_YEAR + month.month - start.month
+        season = self.seasonality[month.month - 1] / self.seasonality[start.month - 1]
+        return clips * (1 + self.growth_per_month) ** months * season
 
 
 def id_problems(identity: str) -> list[str]:

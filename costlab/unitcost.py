@@ -17,7 +17,7 @@ from datetime import date
 from decimal import Decimal
 from typing import Literal
 
-from costlab import catalog, performance, wan
+from costlab import catalog, performance, quality, wan
 from costlab.core import (
     Basis,
     CannotServe,
@@ -71,10 +71,16 @@ class Deployment:
 
     @property
     def route(self) -> str:
-        """The route's name: model, GPUs of a slot, and the steps where they are set."""
+        """The route's name: model, GPUs of a slot, steps where they are set, and spot."""
         count = f"{self.gpus_per_clip}x" if self.gpus_per_clip > 1 else ""
         steps = f", {self.steps} steps" if self.steps else ""
-        return f"{self.model_id}@{count}{performance.gpu(self.gpu).id}{steps}"
+        spot = ", spot" if self.spot else ""
+        return f"{self.model_id}@{count}{performance.gpu(self.gpu).id}{steps}{spot}"
+
+    @property
+    def spot(self) -> bool:
+        """Whether its GPUs are bought on spot."""
+        return "spot" in self.offer.split("/")
 
     @property
     def model_id(self) -> str:
@@ -85,6 +91,9 @@ class Deployment:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class UnitCost:
     """What one attempt costs on a route, with the bill's lines and the figure's proof.
+
+    ``recipe`` is how it departs from what its authors released ("" where it does not): ratings of
+    the model do not hold for that.
 
     ``slot_s`` is how long one slot of ``gpus`` GPUs is taken (None on an API). Failed attempts
     count as billed unless a source says that the seller does not bill them. ``replaced_s`` is what
@@ -101,6 +110,7 @@ class UnitCost:
     stale: bool = False
     failures_billed: bool = False
     replaced_s: Figure | None = None
+    recipe: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -249,6 +259,12 @@ def self_hosted(deployment: Deployment, request: ClipRequest, as_of: date) -> Un
     return UnitCost(
         route=deployment.route,
         model=asked.model,
+        recipe=quality.recipe(
+            asked.model,
+            steps=deployment.steps,
+            guidance=deployment.guidance,
+            technique=deployment.technique,
+        ),
         kind="self_hosted",
         usd=figure,
         lines=(line,),

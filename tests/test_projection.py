@@ -139,10 +139,11 @@ def test_every_mistake_of_a_scenario_is_named_at_once() -> None:
         assert part in text
 
 
-def test_a_rule_without_its_deployment_is_refused() -> None:
-    asked = SCENARIOS["social-app"]
-    with pytest.raises(BadData, match=r"needs a deployment of wan2\.2-t2v-a14b"):
-        projection.project(replace(asked, deployments=()))
+def test_a_rule_without_its_deployment_serves_nothing_and_says_so() -> None:
+    answer = projection.project(replace(SCENARIOS["social-app"], deployments=()))
+    unserved = {result.reason for result in answer.segments if result.model == "wan2.2-t2v-a14b"}
+    assert unserved == {"the scenario deploys no wan2.2-t2v-a14b; it deploys nothing"}
+    assert float(answer.summary["unserved_share"].value) == pytest.approx(0.9)
 
 
 def test_the_frame_is_tidy(answers: dict[str, projection.Projection]) -> None:

