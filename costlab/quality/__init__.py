@@ -3,7 +3,18 @@
 from typing import Any
 
 from costlab.quality.capabilities import FEATURES, Capability, Fact, Feature, capability, matrix
+from costlab.quality.compare import (
+    Point,
+    difference,
+    frontier,
+    preference,
+    share_preferred,
+    sound_worth,
+)
 from costlab.quality.entries import (
+    MODES,
+    VOCABULARY,
+    WORDS,
     AuditRow,
     EnteredFeature,
     EnteredRating,
@@ -12,8 +23,14 @@ from costlab.quality.entries import (
     enter,
     remove,
 )
-from costlab.quality.latency import LATENCY, Latency, latencies, latency
-from costlab.quality.scores import (
+from costlab.quality.gap import (
+    GAP,
+    GapDay,
+    GapProjection,
+    Step,
+)
+from costlab.quality.gap import project as project_gap
+from costlab.quality.ratings import (
     BOARDS,
     DOCUMENTS,
     LEFT_OUT,
@@ -23,20 +40,21 @@ from costlab.quality.scores import (
     Document,
     LeftOut,
     Name,
+    Rated,
     Score,
     Scored,
     boards,
-    difference,
     entered,
     left_out,
     names,
     published,
+    ranking,
     rating,
     recipe,
     scores,
     snapshot,
-    sound_worth,
 )
+from costlab.quality.speed import LATENCY, Latency, latencies, latency
 from costlab.store import Shelf
 
 SHELVES: tuple[Shelf[Any], ...] = (
@@ -46,6 +64,7 @@ SHELVES: tuple[Shelf[Any], ...] = (
     SCORES,
     FEATURES,
     LATENCY,
+    GAP,
     LEFT_OUT,
 )
 """Every table of the book that this package makes."""
@@ -54,11 +73,15 @@ __all__ = [
     "BOARDS",
     "DOCUMENTS",
     "FEATURES",
+    "GAP",
     "LATENCY",
     "LEFT_OUT",
+    "MODES",
     "NAMES",
     "SCORES",
     "SHELVES",
+    "VOCABULARY",
+    "WORDS",
     "AuditRow",
     "Board",
     "Capability",
@@ -67,28 +90,38 @@ __all__ = [
     "EnteredRating",
     "Fact",
     "Feature",
+    "GapDay",
+    "GapProjection",
     "Latency",
     "LeftOut",
     "Name",
+    "Point",
+    "Rated",
     "Score",
     "Scored",
     "Standing",
+    "Step",
     "audit",
     "boards",
     "capability",
     "difference",
     "enter",
     "entered",
+    "frontier",
     "latencies",
     "latency",
     "left_out",
     "matrix",
     "names",
+    "preference",
+    "project_gap",
     "published",
+    "ranking",
     "rating",
     "recipe",
     "remove",
     "scores",
+    "share_preferred",
     "snapshot",
     "sound_worth",
 ]

@@ -52,7 +52,7 @@ class Fact:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Capability:
-    """One row of the capability matrix: a fact for each feature of `entries.FEATURES`.
+    """One row of the capability matrix: a fact for each feature of `entries.VOCABULARY`.
 
     ``durations_at`` narrows the clip lengths at single resolutions.
     """
@@ -176,7 +176,7 @@ def _published(model: catalog.Model) -> dict[str, Fact]:
         "durations": model.durations,
         "lora": "" if model.lora is None else "yes" if model.lora else "no",
     }
-    facts = {feature: of_model(stated.get(feature, "")) for feature in entries.FEATURES}
+    facts = {feature: of_model(stated.get(feature, "")) for feature in entries.VOCABULARY}
     for row in store.records(FEATURES):
         if row.model == model.id and facts[row.feature].value == UNKNOWN:
             facts[row.feature] = Fact(

@@ -20,7 +20,7 @@ RATING = "rating"
 CAPABILITY = "capability"
 MODES = ("t2v", "i2v", "edit")
 
-FEATURES: dict[str, tuple[str, ...]] = {
+VOCABULARY: dict[str, tuple[str, ...]] = {
     "t2v": ("yes", "no"),
     "i2v": ("yes", "no"),
     "first_last_frame": ("yes", "no"),
@@ -89,16 +89,16 @@ class EnteredRating:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class EnteredFeature:
-    """What a person knows that a model can do, in the words of `FEATURES`."""
+    """What a person knows that a model can do, in the words of `VOCABULARY`."""
 
     model: str
     feature: str
     value: str
 
     def __post_init__(self) -> None:
-        if self.feature not in FEATURES:
-            raise InvalidArgument(f"feature must be one of {', '.join(FEATURES)}")
-        offered = FEATURES[self.feature]
+        if self.feature not in VOCABULARY:
+            raise InvalidArgument(f"feature must be one of {', '.join(VOCABULARY)}")
+        offered = VOCABULARY[self.feature]
         if offered and self.value not in offered:
             raise InvalidArgument(
                 f"{self.feature} is one of {', '.join(offered)}, not {self.value!r}"

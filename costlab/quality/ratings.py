@@ -4,7 +4,8 @@
 
 Only the arena (blind votes, Bradley-Terry) may steer routing. Its scale is re-centred over time, so
 ratings are compared inside one snapshot only, and its one pool mixes silent clips and clips with
-sound: `sound_worth` says how many points sound alone is worth. Other scores are kept and shown.
+sound: `compare.sound_worth` says how many
+points sound alone is worth. Other scores are kept and shown.
 """
 
 from __future__ import annotations
@@ -20,8 +21,6 @@ from costlab.core import Basis, Figure, InvalidArgument, Range, Source
 from costlab.quality import entries
 
 Sound = Literal["yes", "no", "unknown"]
-SOUND_PAIR = ("Veo 3 with audio", "Veo 3 silent")
-"""One model on the board twice, with and without its sound."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -152,6 +151,29 @@ class Scored:
             ref=self.ref,
         )
 
+    def to_dict(self) -> dict[str, Any]:
+        """Return the score as plain data for tables and JSON."""
+        return {
+            "board": self.board.title,
+            "mode": self.board.mode or "unknown",
+            "name": self.name.name,
+            "variant": self.name.variant,
+            "sound": self.sound,
+            "value": self.score.value,
+            "unit": self.board.unit,
+            "plus_minus": self.score.plus_minus,
+            "level": self.score.level,
+            "votes": self.score.votes,
+            "seen": self.score.seen,
+            "routing": self.board.routing,
+            "why_not": self.board.why_not,
+            "hosted": self.hosted,
+            "publisher": self.source.publisher,
+            "document": self.source.document,
+            "basis": self.source.basis,
+            "note": self.source.note,
+        }
+
 
 @cache
 def _book(*fingerprints: str) -> dict[str, tuple[Scored, ...]]:  # noqa: ARG001 - the cache key
@@ -276,6 +298,45 @@ def published(
     return _published(catalog.model(model_id).id, mode, as_of, audio)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rated:
+    """A model with its rating; ``published`` is the arena's where a person entered another."""
+
+    model: str
+    recipe: str = ""
+    rating: Figure | None
+    published: Figure | None = None
+
+
+def ranking(mode: str = "t2v", *, as_of: date, audio: bool = False) -> tuple[Rated, ...]:
+    """Return every model that takes this mode, best first, those without a public score last.
+
+    Recipes that a person rated are rows of their own. Raises `InvalidArgument` for an unknown mode.
+    """
+    if mode not in entries.MODES:
+        raise InvalidArgument(f"mode must be one of {', '.join(entries.MODES)}, got {mode!r}")
+    own = {
+        (one.entered.model, one.entered.recipe)
+        for one in entries.ratings()
+        if isinstance(one.entered, entries.EnteredRating)
+        and one.entered.mode == mode
+        and one.entered.valid_from <= as_of
+    }
+    asked = {(model.id, "") for model in catalog.models() if mode in model.modes} | own
+    rows = [
+        Rated(
+            model=model,
+            recipe=recipe,
+            rating=rating(model, mode, as_of=as_of, audio=audio, recipe=recipe),
+            published=_published(model, mode, as_of, audio)
+            if (model, recipe) in own and not recipe
+            else None,
+        )
+        for model, recipe in sorted(asked)
+    ]
+    return tuple(sorted(rows, key=lambda row: -float(row.rating.value) if row.rating else math.inf))
+
+
 def entered(model_id: str, mode: str = "t2v", *, as_of: date, recipe: str = "") -> Figure | None:
     """Return the rating that a person entered for that day, None where nobody did."""
     return _entered(catalog.model(model_id).id, mode, as_of, recipe)
@@ -380,66 +441,3 @@ def _last_interval(row: Scored, fingerprints: tuple[str, ...]) -> Scored | None:
         and other.score.opens <= row.score.opens
     ]
     return max(earlier, key=lambda other: other.score.opens, default=None)
-
-
-def sound_worth(mode: str, *, as_of: date) -> Figure | None:
-    """Return what sound alone is worth in the snapshot: Veo 3 with its sound less Veo 3 without."""
-    pair = {
-        row.name.name: row.figure()
-        for row in snapshot(mode, as_of=as_of)
-        if row.name.name in SOUND_PAIR
-    }
-    if len(pair) < len(SOUND_PAIR):
-        return None
-    loud, silent = (pair[name] for name in SOUND_PAIR)
-    return difference(f"what sound is worth ({mode})", loud, silent)
-
-
-def difference(name: str, upper: Figure, lower: Figure) -> Figure:
-    """Return the points between two ratings of one snapshot, their intervals added as independent.
-
-    Raises `InvalidArgument` for published ratings of different snapshots.
-    """
-    shots = {one.ref.rpartition(":")[0] for one in (upper, lower) if one.ref.startswith("score")}
-    if len(shots) > 1:
-        days = ", ".join(sorted(shots))
-        raise InvalidArgument(
-            f"{upper.name} and {lower.name} are of different snapshots ({days}): "
-            "the scale is re-centred between them"
-        )
-    gap = float(upper.value) - float(lower.value)
-    interval = None
-    if upper.range and lower.range:
-        down = math.hypot(
-            float(upper.value) - upper.range.low, lower.range.high - float(lower.value)
-        )
-        up = math.hypot(upper.range.high - float(upper.value), float(lower.value) - lower.range.low)
-        level = min(upper.range.level, lower.range.level)
-        interval = Range(low=gap - down, high=gap + up, level=level)
-    return Figure.derived(
-        name, gap, "points", "rating − rating, in one snapshot", (upper, lower), range=interval
-    )
-
-
-def to_row(row: Scored) -> dict[str, Any]:
-    """Return a score as plain data for tables and JSON."""
-    return {
-        "board": row.board.title,
-        "mode": row.board.mode or "unknown",
-        "name": row.name.name,
-        "variant": row.name.variant,
-        "sound": row.sound,
-        "value": row.score.value,
-        "unit": row.board.unit,
-        "plus_minus": row.score.plus_minus,
-        "level": row.score.level,
-        "votes": row.score.votes,
-        "seen": row.score.seen,
-        "routing": row.board.routing,
-        "why_not": row.board.why_not,
-        "hosted": row.hosted,
-        "publisher": row.source.publisher,
-        "document": row.source.document,
-        "basis": row.source.basis,
-        "note": row.source.note,
-    }
