@@ -17,9 +17,12 @@ import pytest
 import costlab.providers
 from costlab import catalog, store
 from costlab.catalog.billing import Adapter, frame_size, plain_number
-from costlab.core import ClipRequest, UnknownName
+from costlab.core import CannotServe, ClipRequest, NotOnSale, UnknownName
 
 TODAY = date(2026, 11, 22)
+MODES = {"t2v", "i2v", "edit", "extend"}
+LAST_DAY = {"openai": date(2026, 9, 23)}
+"""The last day of a seller that has closed."""
 RECORDED = sorted((Path(__file__).parent / "recorded").glob("*.json"))
 ANSWERS = [
     pytest.param(path.stem, case, id=f"{path.stem}-{number}")
@@ -42,6 +45,10 @@ def test_every_adapter_is_named_like_its_file_and_says_who_it_is(provider: str) 
     assert adapter.name
     for text in adapter.statuses.values():
         assert text in ("queued", "running", "succeeded", "failed")
+
+
+def test_every_seller_has_recorded_answers() -> None:
+    assert {path.stem for path in RECORDED} == set(catalog.providers())
 
 
 @pytest.mark.parametrize(("provider", "case"), ANSWERS)
@@ -91,15 +98,114 @@ def test_alibaba_is_asked_at_the_host_of_the_region() -> None:
     assert payload("wan-2.7", "5")["url"].startswith("https://dashscope-intl.aliyuncs.com")
 
 
-def test_every_seller_that_can_serve_has_a_payload() -> None:
-    for mode in ("t2v", "i2v"):
-        request = ClipRequest(seconds=Decimal(5), mode=mode)
-        for quote in catalog.rank(request, TODAY).served:
-            sent = quote.payload
-            assert sent.keys() == {"url", "json"}
-            assert "<prompt>" in json.dumps(sent)
-            image = "<address of the image>" in json.dumps(sent)
-            assert image == (mode == "i2v"), quote.model
+def served(provider: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Yield the mode and payload of one quote for each SKU and mode that the seller serves."""
+    seen = set()
+    rows = {
+        (row.model, mode, row.resolution or "720p", bool(row.audio))
+        for row in catalog.prices()
+        for mode in MODES & set(row.modes or catalog.model(row.model).modes)
+        if row.provider == provider
+    }
+    for name, mode, resolution, audio in sorted(rows):
+        handed_in = Decimal(4) if mode in ("edit", "extend") else Decimal(0)
+        request = ClipRequest(
+            seconds=Decimal(5),
+            mode=mode,
+            resolution=resolution,
+            audio=audio,
+            input_video_s=handed_in,
+        )
+        try:
+            quote = catalog.quote(name, request, as_of=LAST_DAY.get(provider, TODAY),
+                                  provider=provider)  # fmt: skip
+        except (CannotServe, NotOnSale):
+            continue
+        if (quote.sku, mode) not in seen:
+            seen.add((quote.sku, mode))
+            yield mode, quote.payload
+
+
+@pytest.mark.parametrize("provider", catalog.providers())
+def test_every_payload_carries_the_wish_and_what_is_handed_in(provider: str) -> None:
+    count = 0
+    for mode, sent in served(provider):
+        text = json.dumps(sent)
+        assert sent.keys() == {"url", "json"}
+        assert "<prompt>" in text
+        assert ("<address of the image>" in text) == (mode == "i2v"), sent
+        assert ("<address of the video>" in text) == (mode in ("edit", "extend")), sent
+        assert (sent["url"] or "https://").startswith("https://")
+        assert sent["url"] or provider == "fal", "only fal's price page leaves out paths"
+        count += 1
+    assert count
+
+
+def test_comfy_is_sent_each_makers_own_request() -> None:
+    proxy = "https://api.comfy.org/proxy/"
+
+    def sent(model: str, seconds: str = "5", **more: Any) -> tuple[str, dict[str, Any]]:
+        found = payload(model, seconds, provider="comfy", **more)
+        assert found["url"].startswith(proxy)
+        return found["url"].removeprefix(proxy), found["json"]
+
+    assert sent("kling-3.0", audio=True) == (
+        "kling/v1/videos/text2video",
+        {"model_name": "kling-v3", "prompt": "<prompt>", "mode": "std", "duration": "5",
+         "sound": "on", "aspect_ratio": "16:9"},
+    )  # fmt: skip
+    path, body = sent("wan-2.7", mode="i2v", resolution="1080p")
+    assert path == "wan/api/v1/services/aigc/video-generation/video-synthesis"
+    assert body["model"] == "wan2.7-i2v"
+    assert body["input"]["media"][0]["type"] == "first_frame"
+    assert body["parameters"]["resolution"] == "1080P"
+    _, body = sent("wan-2.5", resolution="480p", aspect="9:16")
+    assert body["model"] == "wan2.5-t2v-preview"
+    assert body["parameters"]["size"] == "480*854"
+    path, body = sent("veo-3.1-fast", audio=True)
+    assert path == "veo/veo-3.1-fast-generate-001/generate"
+    assert body["parameters"]["durationSeconds"] == 6
+    path, body = sent("luma-ray-3.2", "7")
+    assert (path, body["video"]) == ("luma_2/generations", {"resolution": "720p",
+                                                           "duration": "10s"})  # fmt: skip
+    path, body = sent("seedance-2.0", mode="edit", input_video_s=Decimal(3))
+    assert path == "byteplus/api/v3/contents/generations/tasks"
+    assert body["model"] == "dreamina-seedance-2-0-260128"
+    assert body["content"][1]["role"] == "reference_video"
+    assert "generate_audio" not in sent("seedance-1.0-pro")[1]
+    path, body = sent("ltx-2-pro")
+    assert (path, body["resolution"]) == ("ltx/v1/text-to-video", "1920x1080")
+    path, body = sent("ltx-2.5-fast", mode="i2v")
+    assert (path, body["model"]) == ("ltx/v2/image-to-video", "ltx-2-5-fast")
+    path, body = sent("grok-imagine-1.0", mode="edit", input_video_s=Decimal(4))
+    assert (path, body["video"]) == ("xai/v1/videos/edits", {"url": "<address of the video>"})
+
+
+def test_resellers_get_the_fields_that_they_document() -> None:
+    assert payload("kling-3.0", "4.2", provider="krea", resolution="1080p", audio=True) == {
+        "url": "https://api.krea.ai/generate/video/kling/kling-3.0",
+        "json": {"prompt": "<prompt>", "mode": "pro", "duration": 5, "aspect_ratio": "16:9",
+                 "generate_audio": True},
+    }  # fmt: skip
+    assert payload("kling-3.0", "5", provider="apimart", mode="i2v")["json"] == {
+        "prompt": "<prompt>", "duration": 5, "model": "kling-v3", "aspect_ratio": "16:9",
+        "mode": "std", "audio": False, "image_urls": ["<address of the image>"],
+    }  # fmt: skip
+    veo = payload("veo-3.1-fast", "4", provider="apimart", audio=True)["json"]
+    assert (veo["duration"], veo["resolution"]) == (8, "720p")  # it takes 8 s only
+    assert payload("hailuo-2.3", "5", provider="qingbo", resolution="1080p") == {
+        "url": "https://api.qingbo.ai/v1/tasks",
+        "json": {"model": "minimax-hailuo-2.3", "action": "generate", "prompt": "<prompt>",
+                 "duration": 6, "resolution": "1080p"},
+    }  # fmt: skip
+    with pytest.raises(CannotServe, match="needs a first frame"):
+        payload("hailuo-2.3-fast", "5", provider="qingbo")
+    assert payload("hailuo-2.3", "7", provider="eachlabs")["json"]["input"]["duration"] == "10"
+    muapi = payload("muapi-wan2.2-5b-fast-t2v", "5")
+    assert muapi["url"] == "https://api.muapi.ai/api/v1/wan2.2-5b-fast-t2v"
+    pixverse = payload("pixverse-6", "5", audio=True)
+    assert pixverse["url"] == "https://app-api.pixverse.ai/openapi/v2/video/text/generate"
+    assert pixverse["json"]["generate_audio_switch"] is True
 
 
 def test_frames_are_as_rendered_where_a_source_says_and_nominal_elsewhere() -> None:
@@ -114,6 +220,8 @@ def test_terms_say_what_failures_cost_only_where_a_source_does() -> None:
     assert catalog.adapter("kling").terms.failed_billed is False
     assert catalog.adapter("xai").terms.moderated_billed is True
     assert catalog.adapter("fal").terms.moderated_billed is None
+    assert catalog.adapter("krea").terms.failed_billed is False
+    assert catalog.adapter("muapi").terms.failed_billed is None
     assert catalog.adapter("openai").terms.failed_billed is None
     assert catalog.adapter("runway").terms.at_once == (1, 20)
     assert catalog.adapter("fal").terms.at_once == (2, 40)

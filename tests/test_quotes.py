@@ -142,7 +142,8 @@ CASES = [
     worked("hailuo-2.3", ask("5"), "0.23", "one 6 s clip at 768p", "per clip", "wavespeed.ai",
            provider="wavespeed"),
     worked("hailuo-2.3", ask("8"), "0.56", "one 10 s clip at 768p", "per clip", "eachlabs.ai"),
-    worked("hailuo-2.3-fast", ask("5"), "0.1581", "6 × 0.02635", "length", "docs.qingbo.dev"),
+    worked("hailuo-2.3-fast", ask("5", mode="i2v"), "0.1581", "6 × 0.02635", "length",
+           "docs.qingbo.dev"),
     # MiniMax H3: a free first image, then by the image
     worked("minimax-h3", ask("5"), "0.40", "5 × 0.08", "", LITELLM),
     worked("minimax-h3", ask("5", mode="i2v"), "0.40", "5 × 0.08, one of 5 free images", "image",
@@ -196,7 +197,8 @@ CASES = [
     worked("runway-act-two", ask("3", mode="edit", input_video_s="3"), "0.15", "3 × 0.05", "",
            "skillspool.org"),
     # LTX: no 720p on offer; retakes by the second handed in
-    worked("ltx-2-pro", ask("5"), "0.30", "5 × 0.06 at 1080p", "resolution", "docs.ltx.video"),
+    worked("ltx-2-pro", ask("5"), "0.36", "6 × 0.06 at 1080p", "resolution, length",
+           "docs.ltx.video"),
     worked("ltx-2-fast", ask("6", "4k"), "0.96", "6 × 0.16", "", "docs.ltx.video"),
     worked("ltx-2-pro", ask("5", "1080p", mode="edit", input_video_s="10"), "1.00", "10 × 0.10",
            "input seconds", "docs.ltx.video"),

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from functools import cache
 from importlib import import_module
 from typing import Any, ClassVar
@@ -172,10 +172,16 @@ class Adapter:
     def made_seconds(
         self, row: Price, model: Model, request: ClipRequest, resolution: str
     ) -> Decimal:
-        """Return the clip length made: the nearest one on offer at or above the one wanted."""
+        """Return the clip length made: the nearest one on offer at or above the one wanted.
+
+        Where no source names the lengths on offer, a new clip has whole seconds, since every
+        request takes those; an edit keeps the length of the video that it is wanted for.
+        """
         offered = row.durations or model.durations_for(resolution)
         if row.clip_s is not None:
             offered = format(row.clip_s, "f")
+        if not offered and request.mode in ("t2v", "i2v"):
+            return request.seconds.to_integral_value(rounding=ROUND_CEILING)
         length = round_up(request.seconds, offered)
         if length is None:
             raise CannotServe(
@@ -436,8 +442,9 @@ def _made(
     text = f"{plain_number(seconds)} s at {resolution}"
     offered = row.durations or model.durations_for(resolution)
     length = plain_number(row.clip_s) if row.clip_s is not None else offered
-    if seconds != request.seconds and length:
-        text += f" (clips of {length.replace(',', ', ')} s on offer)"
+    if seconds != request.seconds:
+        on_offer = f"clips of {length.replace(',', ', ')} s" if length else "whole seconds"
+        text += f" ({on_offer} on offer)"
     if resolution != request.resolution:
         text += f" (no {request.resolution} on offer)"
     if audio and not request.audio:

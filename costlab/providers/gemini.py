@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from costlab.catalog.billing import PROMPT, Adapter, Plan, Terms, with_image
+from costlab.catalog.billing import IMAGE, PROMPT, Adapter, Plan, Terms
 from costlab.core import Source
 
 
@@ -38,11 +38,14 @@ class Gemini(Adapter):
 
     def payload(self, plan: Plan) -> dict[str, Any]:
         """Return the long-running prediction that starts a clip."""
+        instance: dict[str, Any] = {"prompt": PROMPT}
+        if plan.request.mode == "i2v":
+            instance["image"] = {"uri": IMAGE}
         return {
             "url": "https://generativelanguage.googleapis.com/v1beta/models/"
             f"{plan.sku.head.endpoint}:predictLongRunning",
             "json": {
-                "instances": [with_image({"prompt": PROMPT}, plan, "image")],
+                "instances": [instance],
                 "parameters": {
                     "aspectRatio": plan.request.aspect,
                     "resolution": plan.resolution,

@@ -1,4 +1,8 @@
-"""inference.sh: a reseller of older Kling models, run as apps."""
+"""inference.sh: a reseller of older Kling models, run as apps.
+
+The apps are named by inference.sh/apps/klingai/video-v2-5.md and video-o1.md (of 2026-08-07); no
+copy of these pages that was found shows the fields of an app's input, so they stay in plain words.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +16,10 @@ class InferenceSh(Adapter):
 
     provider = "inference_sh"
     name = "inference.sh"
+    apps: ClassVar = {
+        "kling-v2.5-turbo": "klingai/video-v2-5",
+        "kling-video-o1": "klingai/video-o1",
+    }
     answer_paths: ClassVar = {"id": ("id",), "status": ("status",)}
     statuses: ClassVar = {
         "2": "queued",
@@ -22,10 +30,14 @@ class InferenceSh(Adapter):
     }
 
     def payload(self, plan: Plan) -> dict[str, Any]:
-        """Return the run of an app, whose own input fields were not read."""
-        body = neutral_payload(plan)["json"]
-        app = body.pop("model")
-        return {"url": "https://api.inference.sh/apps/run", "json": {"app": app, "input": body}}
+        """Return the run of an app; the model's mode goes with the input."""
+        model, _, mode = plan.sku.head.endpoint.partition("/")
+        body = {**neutral_payload(plan)["json"], "mode": mode}
+        del body["model"]
+        return {
+            "url": "https://api.inference.sh/apps/run",
+            "json": {"app": self.apps[model], "input": body},
+        }
 
 
 ADAPTER = InferenceSh()

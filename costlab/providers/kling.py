@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from costlab.catalog.billing import PROMPT, Adapter, Plan, Terms, with_image
+from costlab.catalog.billing import IMAGE, PROMPT, Adapter, Plan, Terms
 from costlab.core import Source
 
 
@@ -39,23 +39,19 @@ class Kling(Adapter):
     }
 
     def payload(self, plan: Plan) -> dict[str, Any]:
-        """Return the task; the mode stands for the resolution."""
-        path = "image2video" if plan.request.mode == "i2v" else "text2video"
-        return {
-            "url": f"https://api.klingai.com/v1/videos/{path}",
-            "json": with_image(
-                {
-                    "model_name": plan.sku.head.endpoint,
-                    "prompt": PROMPT,
-                    "mode": {"720p": "std", "1080p": "pro"}.get(plan.resolution, plan.resolution),
-                    "duration": str(int(plan.seconds)),
-                    "aspect_ratio": plan.request.aspect,
-                    "sound": "on" if plan.audio else "off",
-                },
-                plan,
-                "image",
-            ),
+        """Return the task; the mode stands for the resolution, an image brings its own shape."""
+        body = {
+            "model_name": plan.sku.head.endpoint,
+            "prompt": PROMPT,
+            "mode": {"720p": "std", "1080p": "pro"}.get(plan.resolution, plan.resolution),
+            "duration": str(int(plan.seconds)),
+            "sound": "on" if plan.audio else "off",
         }
+        if plan.request.mode == "i2v":
+            path, body["image"] = "image2video", IMAGE
+        else:
+            path, body["aspect_ratio"] = "text2video", plan.request.aspect
+        return {"url": f"https://api.klingai.com/v1/videos/{path}", "json": body}
 
 
 ADAPTER = Kling()

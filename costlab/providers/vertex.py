@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from costlab.catalog.billing import PROMPT, Adapter, Plan, Terms, with_image
+from costlab.catalog.billing import IMAGE, PROMPT, Adapter, Plan, Terms
 from costlab.core import Source
 
 
@@ -34,11 +34,14 @@ class Vertex(Adapter):
 
     def payload(self, plan: Plan) -> dict[str, Any]:
         """Return the long-running prediction that starts a clip."""
+        instance: dict[str, Any] = {"prompt": PROMPT}
+        if plan.request.mode == "i2v":
+            instance["image"] = {"gcsUri": IMAGE, "mimeType": "image/png"}
         return {
             "url": "https://LOCATION-aiplatform.googleapis.com/v1/projects/PROJECT/locations/"
             f"LOCATION/publishers/google/models/{plan.sku.head.endpoint}:predictLongRunning",
             "json": {
-                "instances": [with_image({"prompt": PROMPT}, plan, "image")],
+                "instances": [instance],
                 "parameters": {
                     "aspectRatio": plan.request.aspect,
                     "resolution": plan.resolution,

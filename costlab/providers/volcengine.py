@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
-from costlab.catalog.billing import IMAGE, PROMPT, Adapter, Plan, Terms
+from costlab.catalog.billing import IMAGE, PROMPT, VIDEO, Adapter, Plan, Terms
 from costlab.core import Basis, Source
 
 
@@ -39,10 +39,13 @@ class Volcengine(Adapter):
     }
 
     def payload(self, plan: Plan) -> dict[str, Any]:
-        """Return the generation task."""
+        """Return the generation task, whose inputs are a list of contents."""
         content: list[dict[str, Any]] = [{"type": "text", "text": PROMPT}]
         if plan.request.mode == "i2v":
             content.append({"type": "image_url", "image_url": {"url": IMAGE}})
+        elif plan.request.mode != "t2v":
+            video = {"type": "video_url", "video_url": {"url": VIDEO}, "role": "reference_video"}
+            content.append(video)
         return {
             "url": "https://ark.cn-beijing.volces.com/api/v3/contents/generations/tasks",
             "json": {
