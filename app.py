@@ -12,7 +12,9 @@ from costlab.pages import (
     overview,
     prediction,
     prices,
+    routing,
     scenario,
+    traffic,
 )
 
 st.set_page_config(page_title="costlab", page_icon=look.ICON, layout="wide")
@@ -21,6 +23,8 @@ st.navigation(
         st.Page(overview.page, title="Overview", icon=":material/insights:", url_path="overview",
                 default=True),
         st.Page(scenario.page, title="Scenario", icon=":material/tune:", url_path="scenario"),
+        st.Page(traffic.page, title="Traffic", icon=":material/groups:", url_path="traffic"),
+        st.Page(routing.page, title="Routing", icon=":material/alt_route:", url_path="routing"),
         st.Page(capacity.page, title="Capacity", icon=":material/dns:", url_path="capacity"),
         st.Page(prices.page, title="Prices", icon=":material/sell:", url_path="prices"),
         st.Page(prediction.page, title="Prediction", icon=":material/query_stats:",

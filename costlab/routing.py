@@ -340,6 +340,9 @@ def _said(name: str, condition: Any) -> str:
         return " and ".join(f"{words} {_SIGNS[bound]} {end}" for bound, end in condition.items())
     if isinstance(condition, (list, tuple)):
         return f"{words} is " + " or ".join(str(one) for one in condition)
+    if isinstance(condition, bool):
+        yes, no = ("", "not ") if name == "batch" else ("with ", "without ")
+        return f"{yes if condition else no}{words}"
     return f"{words} is {condition}"
 
 

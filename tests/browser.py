@@ -25,7 +25,17 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PAGES = ("overview", "scenario", "capacity", "prices", "prediction", "accuracy", "benchmark")
+PAGES = (
+    "overview",
+    "scenario",
+    "traffic",
+    "routing",
+    "capacity",
+    "prices",
+    "prediction",
+    "accuracy",
+    "benchmark",
+)
 
 
 def chromium() -> str | None:

@@ -141,7 +141,7 @@ def test_rules_that_no_segment_reaches_are_named() -> None:
     words = [rule.words for rule in routing.unreached(routing.policy("article"), mix.segments)]
     assert words == [
         "stage is preview → wan-22-t2v",
-        "audio is True → veo-31-standard",
+        "with audio → veo-31-standard",
         "quality is premium → kling-30-omni",
         "otherwise → wan-22-t2v",
     ]

@@ -29,6 +29,7 @@ FAMILY_COLOURS = {
     "luma": "#56B4E9",
 }
 NOT_SERVED = "#9E9E9E"
+QUIET = "#8FA3B5"
 
 BADGES = {
     Basis.MEASURED: ("green", "measured by costlab on the GPU named"),
@@ -117,9 +118,17 @@ def chart(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any], *, key: 
 
 
 def cost_bars(
-    names: Sequence[str], figures: Sequence[Figure], *, key: str, unit: str = "USD per clip"
+    names: Sequence[str],
+    figures: Sequence[Figure],
+    *,
+    key: str,
+    unit: str = "USD per clip",
+    colours: Sequence[str] | None = None,
 ) -> None:
-    """Draw costs as horizontal bars from zero with their intervals, cheapest on top."""
+    """Draw costs as horizontal bars from zero with their intervals, cheapest on top.
+
+    Without ``colours`` each bar has its name's own.
+    """
     values = [float(figure.value) for figure in figures]
     above = [f.range.high - v if f.range else None for f, v in zip(figures, values, strict=True)]
     below = [v - f.range.low if f.range else None for f, v in zip(figures, values, strict=True)]
@@ -130,7 +139,7 @@ def cost_bars(
                 "orientation": "h",
                 "y": list(names),
                 "x": values,
-                "marker": {"color": [colour(name) for name in names]},
+                "marker": {"color": colours or [colour(name) for name in names]},
                 "error_x": {
                     "type": "data",
                     "array": above,

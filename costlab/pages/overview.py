@@ -145,8 +145,7 @@ def _routes(answer: projection.Projection) -> None:
     audio = columns[2].toggle("With sound", key="overview-audio")
     request = ClipRequest(seconds=Decimal(seconds), resolution=str(resolution), audio=audio)
     asked = answer.scenario
-    named = [rule.route for rule in answer.policy.rules]
-    served, refused = routes(asked, request, tuple(named), store.version())
+    served, refused = routes(asked, request, answer.policy.named_routes, store.version())
     if served:
         look.cost_bars(
             [cost.route for cost in served], [cost.usd for cost in served], key="overview-routes"

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -116,7 +116,7 @@ def _edit(
     mix = traffic.parse_mix(
         {
             **plain(before.mix),
-            "segments": _rows(segments),
+            "segments": _over(before.mix.segments, _rows(segments)),
             "clips_per_month": volume,
         },
         "traffic table",
@@ -165,6 +165,15 @@ def _rows(table: list[dict[str, Any]]) -> list[dict[str, Any]]:
                 filled[name] = int(filled[name])
         rows.append(filled)
     return rows
+
+
+def _over(segments: Sequence[traffic.Segment], rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return edited rows, with what the table does not show kept from the segment so named."""
+    hidden = {
+        segment.name: {k: v for k, v in plain(segment).items() if k not in SEGMENT_COLUMNS}
+        for segment in segments
+    }
+    return [hidden.get(str(row.get("name")), {}) | row for row in rows]
 
 
 def _difference(before: projection.Projection, after: projection.Projection) -> None:
