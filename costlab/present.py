@@ -76,6 +76,8 @@ def number(value: Number, unit: str) -> str:
         return percent(value)
     if unit in ("s", "s/clip"):
         return f"{significant(value)} s"
+    if unit == "points":
+        return f"{float(value):.0f} points"
     if unit == "J" and abs(float(value)) >= 1000:
         return f"{significant(float(value) / 1000)} kJ"
     if float(value) == int(value):

@@ -44,7 +44,8 @@ class SegmentResult:
     and does not get although it is served; ``fix`` is then the cheapest route that gives it all,
     and ``fix_usd_per_month`` what that would add to the bill. ``attempts`` and ``accepted`` are
     per month. Costs are figures in USD; ``per_accepted`` is on the allocation basis,
-    ``usage_per_accepted`` on the usage basis.
+    ``usage_per_accepted`` on the usage basis. ``rating`` is what people give the route's picture,
+    in arena points; None where there is no public score.
     """
 
     of: str
@@ -62,6 +63,7 @@ class SegmentResult:
     usage_per_accepted: Figure | None
     fix: UnitCost | None
     fix_usd_per_month: Figure | None
+    rating: Figure | None
     options: tuple[UnitCost, ...]
     refusals: tuple[Refusal, ...]
 
@@ -240,6 +242,7 @@ def _segment_dict(result: SegmentResult) -> dict[str, Any]:
         "refusals": [
             {"route": refusal.route, "reason": refusal.reason} for refusal in result.refusals
         ],
+        "rating": _brief(result.rating),
         "fix": {
             "route": result.fix.route,
             "usd_per_attempt": _brief(result.fix.usd),
@@ -411,13 +414,17 @@ def _demands(month: _Month, segment: traffic.Segment) -> list[_Demand]:
     ]
 
 
+def _rating(scenario: Scenario, segment: traffic.Segment, unit: UnitCost) -> Figure | None:
+    return quality.rating(
+        unit.model, segment.mode, as_of=scenario.date, audio=segment.audio, recipe=unit.recipe
+    )
+
+
 def _weighed(month: _Month, segment: traffic.Segment, unit: UnitCost) -> routing.Option:
     """Return what a policy weighs of an option; latency is render or API time plus the wait."""
     scenario = month.scenario
     deployment = next((d for d in scenario.deployments if d.route == unit.route), None)
-    rating = quality.rating(
-        unit.model, segment.mode, as_of=scenario.date, audio=segment.audio, recipe=unit.recipe
-    )
+    rating = _rating(scenario, segment, unit)
     renders, waits = unit.slot_s, scenario.p95_wait_s
     if unit.kind == "api":
         renders, waits = quality.latency(unit.model, as_of=scenario.date, mode=segment.mode), 0.0
@@ -989,6 +996,7 @@ def _segment_result(shared: _Month, demand: _Demand, pools: Sequence[_Pool]) -> 
         usage_per_accepted=_per_clip(usage, demand.accepted, "usage basis"),
         fix=fix,
         fix_usd_per_month=_fix_usd(shared, demand, fix, usage) if fix else None,
+        rating=_rating(shared.scenario, demand.of, demand.unit) if demand.unit else None,
         options=demand.options,
         refusals=demand.refusals,
     )
@@ -1070,6 +1078,8 @@ def _summary(
             "sum of the segments' shares",
             (wanted,),
         )
+    if rating := _mean_rating(served):
+        summary["mean_rating"] = rating
     if pools:
         summary["gpus"] = Figure.derived(
             "GPUs",
@@ -1100,6 +1110,29 @@ def _summary(
             [pool.result.sold_clips_per_gpu_hour for pool in pools],
         )
     return summary
+
+
+def _mean_rating(served: Sequence[SegmentResult]) -> Figure | None:
+    """Return the mean rating of accepted clips; None where a route has no public score."""
+    rated = [(result.rating, result.accepted) for result in served if result.rating]
+    total = math.fsum(clips for _, clips in rated)
+    if len(rated) < len(served) or not total:
+        return None
+
+    def mean(pick: Callable[[Figure], float]) -> float:
+        return math.fsum(pick(figure) * clips for figure, clips in rated) / total
+
+    return Figure.derived(
+        "mean rating of accepted clips",
+        mean(lambda f: float(f.value)),
+        "points",
+        "ratings of the routes' pictures, weighted by accepted clips",
+        [figure for figure, _ in rated],
+        range=Range(
+            low=mean(lambda f: f.range.low if f.range else float(f.value)),
+            high=mean(lambda f: f.range.high if f.range else float(f.value)),
+        ),
+    )
 
 
 def _usage_per_clip(served: Sequence[SegmentResult], accepted: float) -> Figure:

@@ -196,3 +196,15 @@ def test_a_rule_may_name_a_deployment_and_an_unknown_one_is_refused() -> None:
     assert route in answer.split
     with pytest.raises(BadData, match="deployment"):
         projected(rules=[{"route": "wan2.2-t2v-a14b@A100, 4 steps"}])
+
+
+def test_the_mean_rating_weighs_accepted_clips_and_is_absent_where_one_route_has_none() -> None:
+    answer = projected(rules=[{"split": {"veo-3.1-fast": 0.3, "kling-3.0": 0.7}}])
+    mean = answer.summary["mean_rating"]
+    total = math.fsum(r.accepted for r in answer.segments)
+    by_hand = math.fsum(float(r.rating.value) * r.accepted for r in answer.segments if r.rating)
+    assert float(mean.value) == pytest.approx(by_hand / total)
+    assert mean.range is not None
+    assert mean.range.low < float(mean.value) < mean.range.high
+    few_steps = projected(rules=[{"route": "wan-22-t2v"}])
+    assert "mean_rating" not in few_steps.summary

@@ -118,7 +118,21 @@ def _cheaper(answer: projection.Projection) -> str:
     old = sorted({str(r.route) for r in other.segments if r.unit and r.unit.stale})
     if old:
         text += f", resting on undated or old prices of {', '.join(old)}"
-    return f"{text}. Picture quality is not weighed."
+    return f"{text}. {_weighed(answer, other)}"
+
+
+def _weighed(answer: projection.Projection, other: projection.Projection) -> str:
+    """Say what people think of the pictures on both sides, or that nobody knows."""
+    mine, theirs = (side.summary.get("mean_rating") for side in (answer, other))
+    if mine and theirs:
+        return (
+            f"In blind votes its pictures are rated {float(theirs.value):.0f} on average, "
+            f"here {float(mine.value):.0f}."
+        )
+    unrated = sorted(
+        {str(r.route) for side in (answer, other) for r in side.segments if r.unit and not r.rating}
+    )
+    return f"Pictures cannot be compared: no public rating of {', '.join(unrated)}."
 
 
 def _flows(answer: projection.Projection) -> None:

@@ -333,12 +333,19 @@ def _beside(
                 "USD a month": float(answer.summary["usd_per_month"].value),
                 "Served": float(answer.summary["served_share"].value),
                 "Not as asked": answer.check()["violating_share"],
+                "Mean rating": float(answer.summary["mean_rating"].value)
+                if "mean_rating" in answer.summary
+                else None,
                 "GPUs": int(answer.summary["gpus"].value) if "gpus" in answer.summary else 0,
             }
             for title, cost, answer in rows
         ],
         hide_index=True,
+        placeholder="no public rating",
         column_config={
+            "Mean rating": st.column_config.NumberColumn(
+                format="%.0f", help="Arena points of the routes, by accepted clips."
+            ),
             "USD an accepted clip": st.column_config.NumberColumn(format="$%.3f"),
             "USD a month": st.column_config.NumberColumn(format="$%,.0f"),
             "Served": st.column_config.NumberColumn(format="percent"),
