@@ -10,6 +10,7 @@ import pytest
 from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
+from streamlit.testing.v1 import AppTest
 
 from costlab import catalog, quality, store
 from costlab.cli.quality import quality_group
@@ -623,3 +624,74 @@ def test_gap_prints_the_steps_and_refuses_half_a_range() -> None:
     assert "closed" in run("gap", "--share", "0.3", "--as-of", "2026-11-22")
     with pytest.raises(InvalidArgument, match="two ends"):
         run("gap", "--share", "0.3", "--low", "0.2")
+
+
+# ── The page ──────────────────────────────────────────────────────────────────────────────────
+
+
+def opened() -> AppTest:
+    app = AppTest.from_string(
+        "from costlab.pages import quality\nquality.page()", default_timeout=120
+    )
+    app.run()
+    assert not app.exception
+    assert not app.error
+    return app
+
+
+def on(app: AppTest, day: date) -> AppTest:
+    app.date_input(key="quality-day").set_value(day).run()
+    assert not app.exception
+    return app
+
+
+def test_the_page_states_its_answer_with_the_library_s_own_figure() -> None:
+    app = on(opened(), DAY)
+    app.selectbox(key="quality-rival").set_value("veo-3.1").run()
+    assert app.header[0].value == (
+        "On 2026-11-22 people prefer Veo 3.1 to Wan 2.2 in 79 % of votes"
+    )
+    shown = {metric.label: metric.value for metric in app.metric}
+    assert shown["Rating of veo-3.1"] == "1364"
+    assert shown["Rating of Wan 2.2"] == "1132"
+    assert shown["What sound alone is worth"] == "86"
+    assert any("No public score" in caption.value for caption in app.caption)
+    app.selectbox(key="quality-mode").set_value("an image").run()
+    assert not app.exception
+    assert "prefer" in app.header[0].value
+
+
+@pytest.mark.parametrize("day", [date(2025, 9, 1), date(2025, 1, 1)])
+def test_the_page_opens_on_days_with_little_or_nothing_known(day: date) -> None:
+    app = on(opened(), day)
+    assert not app.error
+    words = "Nobody had voted" if day.month == 1 else "No price of a rated model is known"
+    assert words in app.header[0].value
+
+
+def test_a_rating_entered_on_the_page_joins_the_frontier_and_is_audited(own_store: Path) -> None:
+    app = opened()
+    app.selectbox(key="quality-enter-model").set_value("kling-3.0")
+    app.text_input(key="quality-rating-who").set_value("Ann")
+    app.text_input(key="quality-rating-why").set_value("our own votes")
+    next(b for b in app.button if b.label == "Enter the rating").click().run()
+    assert not app.exception
+    assert not app.error
+    rating = quality.rating("kling-3.0", as_of=date.today())  # noqa: DTZ011  the page's day
+    assert rating is not None
+    assert (rating.value, rating.basis) == (1200, Basis.ENTERED)
+    assert [row.who for row in quality.audit()] == ["Ann"]
+    assert "kling-3.0" in app.selectbox(key="quality-rival").options
+
+
+def test_an_entry_without_a_name_is_refused_in_words(own_store: Path) -> None:
+    app = opened()
+    next(b for b in app.button if b.label == "Enter the rating").click().run()
+    assert not app.exception
+    assert "needs who makes it and why" in app.error[0].value
+
+
+def test_an_entered_share_moves_the_projection() -> None:
+    app = on(opened(), DAY)
+    app.toggle(key="quality-own-share").set_value(True).run()
+    assert any("After 4 generations: 13 points (3 – 37)" in c.value for c in app.caption)

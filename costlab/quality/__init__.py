@@ -22,6 +22,7 @@ from costlab.quality.entries import (
     audit,
     enter,
     remove,
+    standing,
 )
 from costlab.quality.gap import (
     GAP,
@@ -124,4 +125,5 @@ __all__ = [
     "share_preferred",
     "snapshot",
     "sound_worth",
+    "standing",
 ]

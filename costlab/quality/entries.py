@@ -160,7 +160,7 @@ def remove(name: str, *, who: str, why: str) -> None:
         if name in store.entries(kind):
             store.add_entry(kind, name, None, who=who.strip(), why=why.strip())
             return
-    known = ", ".join(one.name for one in (*ratings(), *features())) or "none"
+    known = ", ".join(one.name for one in standing()) or "none"
     raise InvalidArgument(f"no entry {name!r} stands; standing: {known}")
 
 
@@ -172,6 +172,11 @@ def ratings() -> tuple[Standing, ...]:
 def features() -> tuple[Standing, ...]:
     """Return the capabilities that people entered and that stand, latest entry first."""
     return _standing(CAPABILITY, *_stamp())
+
+
+def standing() -> tuple[Standing, ...]:
+    """Return everything that people entered and that stands, ratings before capabilities."""
+    return (*ratings(), *features())
 
 
 def audit() -> tuple[AuditRow, ...]:
