@@ -199,7 +199,7 @@ def test_a_rule_may_name_a_deployment_and_an_unknown_one_is_refused() -> None:
 
 
 def test_the_mean_rating_weighs_accepted_clips_and_is_absent_where_one_route_has_none() -> None:
-    answer = projected(rules=[{"split": {"veo-3.1-fast": 0.3, "kling-3.0": 0.7}}])
+    answer = projected(rules=[{"split": {"veo-3.1-fast": 0.3, "veo-3.1": 0.7}}])
     mean = answer.summary["mean_rating"]
     total = math.fsum(r.accepted for r in answer.segments)
     by_hand = math.fsum(float(r.rating.value) * r.accepted for r in answer.segments if r.rating)
