@@ -13,7 +13,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costlab import catalog, store
-from costlab.core import Basis, CannotServe, ClipRequest, NotOnSale, UnknownName
+from costlab.core import (
+    Basis,
+    CannotServe,
+    ClipRequest,
+    InvalidArgument,
+    NotOnSale,
+    UnknownName,
+)
 
 TODAY = date(2026, 11, 22)
 
@@ -354,7 +361,7 @@ def test_a_contradicted_price_is_shown_but_never_used() -> None:
         ("ovi", ask("5"), {}, "a resolution that no source names"),
         ("hailuo-02", ask("8", "1080p"), {}, "not 8 s"),
         ("wan-3.0", ask("5", mode="edit"), {}, "bills the seconds handed in: say how many"),
-        ("kling-3.0", ask("5"), {"tier": "gold"}, "is the plain tier"),
+        ("kling-3.0", ask("5"), {"tier": "lora"}, r"\(and \d+ more\) is the plain tier"),
         ("wan2.2-t2v-a14b", ask("5"), {}, "runs on your own GPUs"),
     ],
 )
@@ -445,6 +452,35 @@ def test_an_unknown_seller_is_answered_with_near_ones() -> None:
         catalog.quote("veo-3.1", ask("5"), as_of=TODAY, provider="gemni")
 
 
+@pytest.mark.parametrize("aspect", ["wide", "16x9", "0:9", "16:0", "-16:9", "16:9:2", "", "²:1"])
+def test_an_impossible_shape_is_refused_by_every_path(aspect: str) -> None:
+    request = ask("6", aspect=aspect)
+    with pytest.raises(InvalidArgument, match="width:height"):
+        catalog.quote("ltx-2-pro", request, as_of=TODAY)
+    with pytest.raises(InvalidArgument, match="width:height"):
+        catalog.rank(request, TODAY)
+    with pytest.raises(InvalidArgument, match="width:height"):
+        catalog.quote_many(["ltx-2-pro"], [request], [TODAY])
+
+
+def test_no_frame_rate_is_not_zero_frames_a_second() -> None:
+    with pytest.raises(InvalidArgument, match="fps must be at least 1, got 0"):
+        catalog.quote("fal-wan2.2-a14b", ask("5", fps=0), as_of=TODAY)
+
+
+def test_a_reason_is_that_which_decides() -> None:
+    with pytest.raises(CannotServe) as refused:
+        catalog.quote("wan-2.7", ask("16"), as_of=TODAY)
+    assert str(refused.value) == (
+        "wan-2.7 cannot serve this: wan-2.7 at 1080p makes clips of 2-15 s, not 16 s; "
+        "wan-2.7 at 720p makes clips of 2-15 s, not 16 s"
+    )
+
+
 def test_an_unknown_tier_or_region_is_not_ignored() -> None:
-    with pytest.raises(CannotServe, match="is sold in"):
-        catalog.quote("wan-2.7", ask("5"), as_of=TODAY, region="paris", provider="alibaba")
+    with pytest.raises(UnknownName, match="unknown region 'paris'; known: beijing, singapore"):
+        catalog.quote("wan-2.7", ask("5"), as_of=TODAY, region="paris")
+    with pytest.raises(UnknownName, match="unknown region 'paris'"):
+        catalog.rank(ask("5"), TODAY, region="paris")
+    with pytest.raises(UnknownName, match="unknown tier 'gold'"):
+        catalog.quote("kling-3.0", ask("5"), as_of=TODAY, tier="gold")

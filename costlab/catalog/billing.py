@@ -9,6 +9,7 @@ says which one applies (its unit, minimums and allowed durations)::
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import ROUND_CEILING, Decimal
@@ -18,7 +19,15 @@ from typing import Any, ClassVar
 
 from costlab.catalog.book import Price, Sku
 from costlab.catalog.names import Model, round_up
-from costlab.core import RESOLUTIONS, CannotServe, ClipRequest, LineItem, Source, UnknownName
+from costlab.core import (
+    RESOLUTIONS,
+    CannotServe,
+    ClipRequest,
+    InvalidArgument,
+    LineItem,
+    Source,
+    UnknownName,
+)
 
 PROMPT = "<prompt>"
 IMAGE = "<address of the image>"
@@ -129,7 +138,13 @@ class Adapter:
         )
 
     def check_mode(self, row: Price, model: Model, request: ClipRequest) -> None:
-        """Raise `CannotServe` unless the row or the model is known to take the request's mode."""
+        """Raise `CannotServe` unless the row or the model is known to take the request's mode.
+
+        Raises `InvalidArgument` for a shape or a frame rate that no clip can have.
+        """
+        sides(request.aspect)
+        if request.fps is not None and request.fps < 1:
+            raise InvalidArgument(f"fps must be at least 1, got {request.fps}")
         modes = row.modes or model.modes
         if request.mode not in modes:
             known = "/".join(modes) or "none that a source names"
@@ -342,10 +357,24 @@ def frame_size(model: Model, resolution: str, aspect: str) -> tuple[int, int]:
     if known:
         width, height = known.split("x")
         return int(width), int(height)
-    across, down = map(int, aspect.split(":"))
+    across, down = sides(aspect)
     short = RESOLUTIONS[resolution]
     long = 2 * round(short * max(across, down) / min(across, down) / 2)
     return (long, short) if across >= down else (short, long)
+
+
+@cache
+def sides(aspect: str) -> tuple[int, int]:
+    """Return the two numbers of an aspect; raises `InvalidArgument` unless both are positive.
+
+    >>> sides("16:9")
+    (16, 9)
+    """
+    found = re.fullmatch(r"(\d{1,4}):(\d{1,4})", aspect, re.ASCII)
+    across, down = map(int, found.groups()) if found else (0, 0)
+    if not across or not down:
+        raise InvalidArgument(f"an aspect is width:height, such as 16:9; got {aspect!r}")
+    return across, down
 
 
 @cache

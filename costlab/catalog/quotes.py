@@ -42,6 +42,7 @@ from costlab.core import (
     LineItem,
     NotOnSale,
     Range,
+    UnknownName,
     plain,
     usd,
 )
@@ -191,9 +192,10 @@ def quote(
     ``provider`` and ``region`` narrow who sells it; ``tier`` asks for a paid option
     (``voice-control``, ``lora``); ``fx`` (local currency per USD) converts prices that are
     published in another currency anew; ``overrides`` replaces those in the user's store.
-    Raises `UnknownName`, `NotOnSale` (with the retirement and what to use instead) or
-    `CannotServe` (with the reason of every SKU).
+    Raises `UnknownName`, `InvalidArgument`, `NotOnSale` (with the retirement and what to use
+    instead) or `CannotServe` (with the reason of every SKU).
     """
+    _known_options(region, tier)
     asked = _Asked(
         as_of=as_of,
         known=contracts.overrides() if overrides is None else tuple(overrides),
@@ -229,6 +231,18 @@ class _Asked:
     stale_after_days: int = STALE_AFTER_DAYS
 
 
+def _known_options(region: str, tier: str) -> None:
+    """Raise `UnknownName` for a region or a paid option that no price has."""
+    if region:
+        regions = {row.region for row in prices() if row.region}
+        if region not in regions:
+            raise UnknownName.among("region", region, regions)
+    if tier:
+        tiers = {row.tier for row in prices() if row.tier}
+        if tier not in tiers:
+            raise UnknownName.among("tier", tier, tiers)
+
+
 def _quote(wanted: Model, request: ClipRequest, asked: _Asked) -> Quote:
     if wanted.kind == "self_hosted":
         raise CannotServe(f"{wanted.id} runs on your own GPUs: predict its seconds instead")
@@ -241,7 +255,7 @@ def _quote(wanted: Model, request: ClipRequest, asked: _Asked) -> Quote:
         raise NotOnSale(_why_not_on_sale(wanted, asked))
     plans, reasons = _plans(candidates, wanted, request, asked)
     if not plans:
-        raise CannotServe(f"{wanted.id} cannot serve this: {'; '.join(dict.fromkeys(reasons))}")
+        raise CannotServe(f"{wanted.id} cannot serve this: {_told(reasons)}")
     ordered = sorted(plans, key=lambda plan: _order_of(plan, asked.as_of))
     totals = [(plan, *_priced(plan, asked)) for plan in ordered]
     best, lines, used = totals[0]
@@ -276,7 +290,12 @@ def rank(
     region: str = "",
     stale_after_days: int = STALE_AFTER_DAYS,
 ) -> Ranking:
-    """Return a quote from every API model that can serve ``request``, cheapest first."""
+    """Return a quote from every API model that can serve ``request``, cheapest first.
+
+    Raises `UnknownName` for a region that no price has, `InvalidArgument` for an impossible shape
+    or frame rate.
+    """
+    _known_options(region, "")
     asked = _Asked(
         as_of=as_of,
         known=contracts.overrides(),
@@ -429,22 +448,42 @@ def _on_sale(model_id: str, as_of: date, backdate: bool, state: str) -> tuple[Sk
 
 def _plans(
     candidates: Sequence[Sku], wanted: Model, request: ClipRequest, asked: _Asked
-) -> tuple[list[Plan], list[str]]:
+) -> tuple[list[Plan], list[tuple[str, str]]]:
+    """Return what could be made, and each SKU that could not serve with the reason.
+
+    That a SKU is for another mode is a reason only where none is for the one wanted; that it is
+    another tier's or region's, only where it could serve otherwise.
+    """
     plans, reasons = [], []
-    for sku in candidates:
+    taking = [sku for sku in candidates if request.mode in (sku.head.modes or wanted.modes)]
+    for sku in taking or candidates:
         row = sku.head
         seller = adapter(row.provider)
-        if row.tier != asked.tier:
-            reasons.append(f"{row.sku} is the {row.tier or 'plain'} tier")
-            continue
-        if row.region and row.region != (asked.region or seller.home_region):
-            reasons.append(f"{row.sku} is sold in {row.region} only")
-            continue
         try:
-            plans.append(seller.plan(sku, wanted, request))
+            plan = seller.plan(sku, wanted, request)
         except CannotServe as error:
-            reasons.append(str(error))
+            reasons.append((row.sku, str(error)))
+            continue
+        if row.tier != asked.tier:
+            reasons.append((row.sku, f"{row.sku} is the {row.tier or 'plain'} tier"))
+        elif row.region and row.region != (asked.region or seller.home_region):
+            reasons.append((row.sku, f"{row.sku} is sold in {row.region} only"))
+        else:
+            plans.append(plan)
     return plans, reasons
+
+
+def _told(reasons: Sequence[tuple[str, str]]) -> str:
+    """Return reasons as one text, in which SKUs that fail alike stand together."""
+    alike: dict[tuple[bool, str], list[str]] = {}
+    for sku, reason in reasons:
+        of_sku = reason.startswith(f"{sku} ")
+        alike.setdefault((of_sku, reason.removeprefix(f"{sku} ")), []).append(sku)
+    told = []
+    for (of_sku, reason), failed in alike.items():
+        more = f" (and {len(failed) - 1} more)" if len(failed) > 1 else ""
+        told.append(f"{failed[0]}{more} {reason}" if of_sku else reason)
+    return "; ".join(told)
 
 
 def _order(row: Price, resolution: str, wasteful: bool, as_of: date) -> tuple[Any, ...]:
