@@ -15,7 +15,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from typing import Any, TypeVar
 
-from costlab import catalog, traffic, unitcost
+from costlab import catalog, traffic, unitcost, wan
 from costlab.core import CannotServe, ClipRequest, Figure, InvalidArgument, UnknownName
 from costlab.patterns.accepted import (
     Answer,
@@ -24,7 +24,6 @@ from costlab.patterns.accepted import (
     Route,
     check_amounts,
     check_shares,
-    crossings,
     default,
     leaf,
     routes,
@@ -37,6 +36,8 @@ from costlab.unitcost import HOURS_PER_MONTH, SECONDS_PER_HOUR, Deployment, hour
 NAME = "develop"
 CHEAP_GPU = "RTX-4090"
 FEW_STEPS = 4
+MOST_CLIPS = 100_000.0
+"""A workday's clips beyond which no break-even is looked for."""
 T = TypeVar("T")
 
 
@@ -108,20 +109,25 @@ class DevelopmentTraffic:
             hours_per_day=default(NAME, "hours_per_day"),
             fill=default(NAME, "fill"),
             kept=segment.acceptance,
-            machines=_machines(scenario),
+            machines=_machines(scenario, segment.mode),
             apis=scenario.apis,
             losses=replace(Losses.of(scenario), moderated_share=0.0),
         )
 
 
-def _machines(scenario: Scenario) -> tuple[Machine, ...]:
+def _machines(scenario: Scenario, mode: str) -> tuple[Machine, ...]:
     few: dict[str, Any] = {
         "steps": FEW_STEPS,
         "guidance": False,
         "technique": f"{FEW_STEPS}-step distilled",
     }
     found = []
-    for deployment in scenario.deployments[:1]:
+    fitting = [
+        deployment
+        for deployment in scenario.deployments
+        if wan.architecture(deployment.model_id).mode in ("ti2v", mode)
+    ]
+    for deployment in fitting[:1]:
         found += [
             Machine(name=f"rented {deployment.gpu}, as in production", deployment=deployment),
             Machine(
@@ -138,7 +144,7 @@ def _machines(scenario: Scenario) -> tuple[Machine, ...]:
     if cheap:
         offer = min(cheap, key=lambda one: one.usd_per_gpu_hour)
         card = Deployment(
-            model="wan2.2-t2v-a14b", gpu=CHEAP_GPU, offer=offer.id, offload="model",
+            model=f"wan2.2-{mode}-a14b", gpu=CHEAP_GPU, offer=offer.id, offload="model",
             precision="fp8", steps=FEW_STEPS, guidance=False,
             technique=f"{FEW_STEPS}-step distilled",
         )  # fmt: skip
@@ -195,7 +201,12 @@ def development_traffic(inputs: DevelopmentTraffic) -> Answer:
     clips = _clips(inputs)
     by_api = _api_month(api, clips)
     per_clip = _per_clip(machine.usd, clips)
-    turns = _break_evens(inputs, machine, api)
+    turns = break_evens(
+        inputs.hours_per_day * SECONDS_PER_HOUR * inputs.fill * machine.p
+        / float(machine.seconds.value),
+        machine.machine.deployment.gpus_per_clip * machine.hours * float(machine.rate.value),
+        inputs.workdays_per_month * float(api.usd.value),
+    )  # fmt: skip
     summary = {
         "machine_usd_per_month": machine.usd,
         "api_usd_per_month": by_api,
@@ -347,12 +358,27 @@ def _per_clip(month: Figure, clips: Figure) -> Figure:
     )  # fmt: skip
 
 
-def _break_evens(inputs: DevelopmentTraffic, machine: _Able, api: Route) -> tuple[float, ...]:
-    def difference(clips_per_workday: float) -> float:
-        other = clips_per_workday * inputs.workdays_per_month * float(api.usd.value)
-        return machine.usd_at(inputs, clips_per_workday) - other
+def break_evens(
+    clips_per_slot: float, usd_per_slot: float, usd_per_clip: float, most: float = MOST_CLIPS
+) -> tuple[float, ...]:
+    """Return the volumes at which slots that are paid whole and clips that are paid singly cross.
 
-    return crossings(difference, 0.1, 100_000.0, points=2000)
+    Slot by slot: within one the API's line may rise past it, and where the next one is needed it
+    may be below again. Volumes up to ``most`` are searched.
+
+    >>> break_evens(100.0, 60.0, 1.0, most=200)
+    (60.0, 100.0, 120.0)
+    """
+    found = []
+    for slots in range(1, math.ceil(most / clips_per_slot) + 1):
+        full = (slots - 1) * clips_per_slot
+        by_api = full * usd_per_clip
+        if (slots - 1) * usd_per_slot < by_api < slots * usd_per_slot:
+            found.append(full)
+        meet = slots * usd_per_slot / usd_per_clip
+        if full < meet < full + clips_per_slot:
+            found.append(meet)
+    return tuple(found)
 
 
 def _curves(

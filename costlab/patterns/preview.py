@@ -13,11 +13,19 @@ have been approved (r/n) and the rendering is good (a), unless another share is 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import date
 
-from costlab import traffic
-from costlab.core import CannotServe, ClipRequest, Figure, InvalidArgument, UnknownName
+from costlab import catalog, traffic
+from costlab.core import (
+    CannotServe,
+    ClipRequest,
+    Figure,
+    InvalidArgument,
+    NotOnSale,
+    UnknownName,
+)
 from costlab.patterns.accepted import (
     Answer,
     Losses,
@@ -114,11 +122,19 @@ class PreviewThenFinal:
             approval_rate=looks.accepted_share,
             final_kept=final.acceptance,
             final_max_tries=final.max_tries,
-            final_route=scenario.apis[0] if scenario.apis else "",
+            final_route=_first_able(scenario, final.request()),
             final_min_quality=final.min_quality,
             concepts_per_month=preview.share * clips_wanted(scenario, mix),
             losses=Losses.of(scenario),
         )
+
+
+def _first_able(scenario: Scenario, final: ClipRequest) -> str:
+    """Return the first API of the scenario that can make the final, "" where none can."""
+    for name in scenario.apis:
+        with suppress(CannotServe, NotOnSale):
+            return catalog.quote(name, final, as_of=scenario.date).model
+    return ""
 
 
 def straight_share(previews_per_concept: float, approval_rate: float, final_kept: float) -> float:
@@ -156,7 +172,7 @@ def preview_then_final(inputs: PreviewThenFinal) -> Answer:
     `CannotServe` where no route can make the preview or the final, `UnknownName` for a route that
     is not there.
     """
-    one = Figure.entered("every delivered preview counts", 1.0, "")
+    one = Figure.entered("every delivered preview counts", 1.0, "", "entered")
     kept = Figure.entered("share of finals kept after a preview", inputs.final_kept, "", "entered")
     previews, no_previews = routes(
         inputs.preview, inputs.deployments, inputs.apis, inputs.as_of,

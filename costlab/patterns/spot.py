@@ -228,7 +228,9 @@ def spot_batch(inputs: SpotBatch) -> Answer:
     api = _cheapest_api(inputs)
     rate = case.break_even()
     waste_hours = case.waste_hours()
-    clips = Figure.entered("accepted clips a month", inputs.clips_per_month, "clips/month")
+    clips = Figure.entered(
+        "accepted clips a month", inputs.clips_per_month, "clips/month", "entered"
+    )
     summary = {
         "usd_per_accepted_clip": chosen,
         "on_demand_usd": steady,
