@@ -497,6 +497,46 @@ def test_the_frontier_is_the_set_that_no_other_point_dominates(
     assert {point.route for point in quality.frontier(points)} == alone
 
 
+# ── What another board suggests ───────────────────────────────────────────────────────────────
+
+
+def test_another_board_suggests_and_never_rates() -> None:
+    suggested = quality.suggestion("kling-3.0", as_of=DAY)
+    assert suggested is not None
+    assert suggested.basis is Basis.ESTIMATED
+    assert suggested.value == pytest.approx(1356, abs=1)
+    assert quality.rating("kling-3.0", as_of=DAY) is None
+    assert quality.suggestion("wan2.2-ti2v-5b", as_of=DAY) is None
+    assert quality.suggestion("veo-3.1", "edit", as_of=DAY) is None
+    assert quality.suggestion("kling-3.0", as_of=date(2026, 8, 1)) is None
+
+
+def test_the_suggestion_is_a_straight_line_through_the_shared_models() -> None:
+    suggested = quality.suggestion("kling-3.0", as_of=DAY)
+    assert suggested is not None
+    pairs = [
+        (1092, 1364.2), (1086, 1361.9), (1238, 1512.9), (1227, 1460.3), (1221, 1479.2),
+        (1000, 1256.0), (1106, 1337.2), (1028, 1326.7), (1211, 1427.2),
+    ]  # fmt: skip
+    mean_x, mean_y = (sum(column) / len(pairs) for column in zip(*pairs, strict=True))
+    slope = sum((x - mean_x) * (y - mean_y) for x, y in pairs) / sum(
+        (x - mean_x) ** 2 for x, _ in pairs
+    )
+    assert suggested.value == pytest.approx(mean_y + slope * (1093 - mean_x))
+
+
+def test_models_that_were_left_out_of_the_line_fall_in_its_range_about_as_often_as_said() -> None:
+    inside = []
+    for mode in ("t2v", "i2v"):
+        for model in catalog.models():
+            suggested = quality.suggestion(model.id, mode, as_of=DAY)
+            actual = quality.published(model.id, mode, as_of=DAY, audio=True)
+            if suggested and suggested.range and actual:
+                inside.append(suggested.range.low <= actual.value <= suggested.range.high)
+    assert len(inside) == 19
+    assert sum(inside) == 17
+
+
 # ── The gap ───────────────────────────────────────────────────────────────────────────────────
 
 

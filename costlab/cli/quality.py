@@ -80,6 +80,11 @@ def quality_show(model: str, as_of: date, as_json: bool) -> None:
     can = quality.capability(known.id)
     facts = can.facts if can else {}
     rated = {mode: quality.rating(known.id, mode, as_of=as_of) for mode in quality.MODES}
+    suggested = {
+        mode: quality.suggestion(known.id, mode, as_of=as_of)
+        for mode, one in rated.items()
+        if one is None
+    }
     latency = quality.latency(known.id, as_of=as_of)
     rows = [row.to_dict() for row in quality.scores(known.id, as_of=as_of)]
     shape = {
@@ -87,6 +92,7 @@ def quality_show(model: str, as_of: date, as_json: bool) -> None:
         "as_of": as_of,
         "capabilities": {name: _fact(fact) for name, fact in facts.items()},
         "ratings": {mode: one and one.to_dict() for mode, one in rated.items()},
+        "suggested": {mode: one and one.to_dict() for mode, one in suggested.items()},
         "latency": latency and latency.to_dict(),
         "scores": rows,
     }
@@ -101,6 +107,11 @@ def quality_show(model: str, as_of: date, as_json: bool) -> None:
              one.source else ""]
             for mode, one in rated.items()
         ]  # fmt: skip
+        ratings += [
+            [mode, _points(one), one.basis, "another board suggests it; enter it to use it"]
+            for mode, one in suggested.items()
+            if one
+        ]
         published = [
             [
                 row["board"],

@@ -11,7 +11,7 @@ from typing import Literal
 import streamlit as st
 
 from costlab import catalog, present, quality, scenarios, store, unitcost
-from costlab.core import ClipRequest, CostlabError, Figure
+from costlab.core import Basis, ClipRequest, CostlabError, Figure
 from costlab.pages import choose, look
 from costlab.quality import gap
 
@@ -26,13 +26,14 @@ INTERVAL_HELP = (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Priced:
-    """A model with the price of one clip of 5 s at 720p and its rating."""
+    """A model with the price of one clip of 5 s at 720p and its rating, or what is suggested."""
 
     model: str
     usd: Figure
     seller: str
     stale: bool
     rating: Figure | None
+    suggested: Figure | None
 
 
 def page() -> None:
@@ -83,16 +84,20 @@ def _priced(as_of: date, mode: Mode, audio: bool, old: bool, version: str) -> tu
         for quoted in catalog.rank(request, as_of).served
         if old or not (quoted.stale or quoted.head.channel == "reseller")
     ]
-    rows = [
-        Priced(
-            model=model,
-            usd=usd,
-            seller=seller,
-            stale=stale,
-            rating=quality.rating(model, mode, as_of=as_of, audio=audio),
+    rows = []
+    for model, usd, seller, stale in (*own, *bought):
+        rating = quality.rating(model, mode, as_of=as_of, audio=audio)
+        suggested = None if rating else quality.suggestion(model, mode, as_of=as_of)
+        rows.append(
+            Priced(
+                model=model,
+                usd=usd,
+                seller=seller,
+                stale=stale,
+                rating=rating,
+                suggested=suggested,
+            )
         )
-        for model, usd, seller, stale in (*own, *bought)
-    ]
     return tuple(sorted(rows, key=lambda row: float(row.usd.value)))
 
 
@@ -205,6 +210,16 @@ def _prices_and_ratings(priced: Sequence[Priced]) -> None:
         st.caption(
             f"No public score, so not compared (none is not zero): {', '.join(unrated)}. "
             "Enter a rating with its range below to compare them."
+        )
+    suggested = [
+        f"{row.model} {_value(row.suggested):.0f} ({_interval(row.suggested)})"
+        for row in priced
+        if row.suggested is not None
+    ]
+    if suggested:
+        st.caption(
+            f"{look.badge(Basis.ESTIMATED)} What the scores of another board suggest in arena "
+            f"points, to enter if you agree: {', '.join(dict.fromkeys(suggested))}."
         )
 
 

@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from costlab.quality.bridge import suggestion
 from costlab.quality.capabilities import FEATURES, Capability, Fact, Feature, capability, matrix
 from costlab.quality.compare import (
     Point,
@@ -126,4 +127,5 @@ __all__ = [
     "snapshot",
     "sound_worth",
     "standing",
+    "suggestion",
 ]

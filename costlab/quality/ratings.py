@@ -11,6 +11,7 @@ points sound alone is worth. Other scores are kept and shown.
 from __future__ import annotations
 
 import math
+import os
 from dataclasses import dataclass, replace
 from datetime import date
 from functools import cache
@@ -175,8 +176,17 @@ class Scored:
         }
 
 
+Stamp = tuple[tuple[str, int, int], ...]
+
+
+def _stamp() -> Stamp:
+    """Return what changes whenever a shipped file does; routing asks thousands of times."""
+    with os.scandir(store.data_dir() / "quality") as files:
+        return tuple(sorted((f.name, f.stat().st_size, f.stat().st_mtime_ns) for f in files))
+
+
 @cache
-def _book(*fingerprints: str) -> dict[str, tuple[Scored, ...]]:  # noqa: ARG001 - the cache key
+def _book(stamp: Stamp) -> dict[str, tuple[Scored, ...]]:  # noqa: ARG001 - the cache key
     boards = {board.id: board for board in store.records(BOARDS)}
     documents = {document.id: document for document in store.records(DOCUMENTS)}
     found: dict[str, list[Scored]] = {"": []}
@@ -203,10 +213,6 @@ def _book(*fingerprints: str) -> dict[str, tuple[Scored, ...]]:  # noqa: ARG001 
     return {model: tuple(rows) for model, rows in found.items()}
 
 
-def _all() -> dict[str, tuple[Scored, ...]]:
-    return _book(*(shelf.fingerprint() for shelf in (BOARDS, DOCUMENTS, NAMES, SCORES)))
-
-
 def boards() -> tuple[Board, ...]:
     """Return every board."""
     return store.records(BOARDS)
@@ -227,7 +233,7 @@ def scores(model_id: str, *, as_of: date) -> tuple[Scored, ...]:
 
     Raises `UnknownName` for a model that is not in the book.
     """
-    rows = _all().get(catalog.model(model_id).id, ())
+    rows = _book(_stamp()).get(catalog.model(model_id).id, ())
     known = [row for row in rows if row.score.opens <= as_of]
     return tuple(sorted(known, key=lambda r: (not r.board.routing, -r.score.opens.toordinal())))
 
@@ -238,14 +244,14 @@ def snapshot(mode: str, *, as_of: date) -> tuple[Scored, ...]:
     Where no whole one is that old, the latest extract. Empty where there is none; the rows'
     ``model`` is empty.
     """
-    return _snapshot(mode, as_of, *(s.fingerprint() for s in (BOARDS, DOCUMENTS, NAMES, SCORES)))
+    return _snapshot(mode, as_of, _stamp())
 
 
 @cache
-def _snapshot(mode: str, as_of: date, *fingerprints: str) -> tuple[Scored, ...]:
+def _snapshot(mode: str, as_of: date, stamp: Stamp) -> tuple[Scored, ...]:
     rows = [
         row
-        for row in _book(*fingerprints)[""]
+        for row in _book(stamp)[""]
         if row.board.routing
         and row.board.mode == mode
         and row.score.seen_precision == "day"
@@ -371,21 +377,18 @@ def _entered(model: str, mode: str, as_of: date, recipe: str) -> Figure | None:
 
 
 def _published(model: str, mode: str, as_of: date, audio: bool) -> Figure | None:
-    prints = (shelf.fingerprint() for shelf in (BOARDS, DOCUMENTS, NAMES, SCORES))
-    return _rated(model, mode, as_of, audio, *prints)
+    return _rated(model, mode, as_of, audio, _stamp())
 
 
 @cache
-def _rated(model: str, mode: str, as_of: date, audio: bool, *fingerprints: str) -> Figure | None:
-    current = _snapshot(mode, as_of, *fingerprints)
+def _rated(model: str, mode: str, as_of: date, audio: bool, stamp: Stamp) -> Figure | None:
+    current = _snapshot(mode, as_of, stamp)
     if not current:
         return None
     day = current[0].score.opens
     on_board = {row.score for row in current}
     rows = [
-        row
-        for row in _book(*fingerprints).get(model, ())
-        if row.score in on_board and not row.name.variant
+        row for row in _book(stamp).get(model, ()) if row.score in on_board and not row.name.variant
     ]
     if not rows:
         return None
@@ -394,7 +397,7 @@ def _rated(model: str, mode: str, as_of: date, audio: bool, *fingerprints: str) 
     notes = [best.source.note, _sound_note(best.sound, audio)]
     formula = f"as read in the snapshot of {day}"
     interval = best.range
-    if interval is None and (earlier := _last_interval(best, fingerprints)) is not None:
+    if interval is None and (earlier := _last_interval(best, stamp)) is not None:
         interval = Range(
             low=best.score.value - (earlier.score.plus_minus or 0),
             high=best.score.value + (earlier.score.plus_minus or 0),
@@ -430,10 +433,10 @@ def _sound_note(sound: Sound, audio: bool) -> str:
     return f"the clips that were judged {had}, unlike the one asked for"
 
 
-def _last_interval(row: Scored, fingerprints: tuple[str, ...]) -> Scored | None:
+def _last_interval(row: Scored, stamp: Stamp) -> Scored | None:
     earlier = [
         other
-        for other in _book(*fingerprints)[""]
+        for other in _book(stamp)[""]
         if other.board == row.board
         and other.name == row.name
         and other.range is not None
