@@ -582,3 +582,30 @@ def query(sql: str) -> list[dict[str, Any]]:
             return _fetch(connection, sql)
         except duckdb.Error as error:
             raise InvalidArgument(f"the store cannot answer that: {error}") from error
+
+
+@contextlib.contextmanager
+def analysis(
+    *, memory_gib: float = 1.0, threads: int | None = None
+) -> Iterator[duckdb.DuckDBPyConnection]:
+    """Yield an in-memory connection for large files that a user names, in UTC.
+
+    It keeps within ``memory_gib`` and writes what does not fit into a temporary folder that goes
+    with it. What DuckDB refuses is raised as `BadData`.
+    """
+    import tempfile
+
+    with tempfile.TemporaryDirectory(prefix="costlab-") as folder:
+        settings: dict[str, str | bool | int | float | list[str]] = {
+            "memory_limit": f"{int(memory_gib * 1024)}MiB",
+            "temp_directory": folder,
+            "preserve_insertion_order": "false",
+        }
+        if threads:
+            settings["threads"] = str(threads)
+        with contextlib.closing(duckdb.connect(":memory:", config=settings)) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            try:
+                yield connection
+            except duckdb.Error as error:
+                raise BadData("log", [str(error).splitlines()[0]]) from error
