@@ -236,6 +236,42 @@ def test_a_table_without_its_seller_or_of_no_kind_is_refused(tmp_path: Path) -> 
         catalog.plan_import("litellm", tmp_path / "none.json", as_of=TODAY)
 
 
+@pytest.mark.parametrize("rate", [float("nan"), float("inf"), "free", -1, None, [1]])
+def test_a_rate_that_is_none_is_a_line_and_not_a_crash(tmp_path: Path, rate: object) -> None:
+    entry = {**LITELLM["entries"]["gemini/veo-3.1-generate-001"], "output_cost_per_second": rate}
+    path = tmp_path / "prices.json"
+    path.write_text(json.dumps({"gemini/veo-3.1-generate-001": entry}), encoding="utf-8")
+    plan = catalog.plan_import("litellm", path, as_of=TODAY)
+    assert not plan.of("added")
+    for price in ("nan", "inf", "free", "-1", "0"):
+        table = V8.replace("55.04", price)
+        reasons = [row.why for row in offers_plan(tmp_path, "skypilot", table).of("unmapped")]
+        assert any(price in why for why in reasons)
+
+
+def test_a_file_without_anything_to_import_says_so(tmp_path: Path) -> None:
+    path = tmp_path / "prices.json"
+    path.write_text('{"gpt-5": {"mode": "chat"}}', encoding="utf-8")
+    with pytest.raises(BadData, match="no video entry to import"):
+        catalog.plan_import("litellm", path, as_of=TODAY)
+    with pytest.raises(BadData, match="no row to import"):
+        offers_plan(tmp_path, "skypilot", V8.splitlines()[0])
+
+
+@pytest.mark.parametrize("seen", ["tomorrow", "2026-13", "2026-1-5", "22.11.2026", ""])
+def test_the_day_of_a_file_is_a_day(tmp_path: Path, seen: str) -> None:
+    with pytest.raises(InvalidArgument, match="seen is a day"):
+        offers_plan(tmp_path, "skypilot", V9, seen=seen)
+
+
+def test_the_zones_of_a_region_repeat_its_price_on_demand(tmp_path: Path) -> None:
+    second = "18.0,us-east-1,us-east-1b,50.04,p5.48xlarge,8,H100\n"
+    plan = offers_plan(tmp_path, "skypilot", V9 + second)
+    assert [row.why for row in plan.of("same")] == ["repeats a row above"]
+    dearer = offers_plan(tmp_path, "skypilot", V9 + second.replace("50.04", "60.00"))
+    assert any("a second price" in row.why for row in dearer.of("unmapped"))
+
+
 def test_every_video_key_of_litellm_names_a_model() -> None:
     keys = [alias for entry in catalog.models() for alias in entry.aliases if "/" in alias]
     assert len(keys) > 60

@@ -115,8 +115,10 @@ def plan_import(
 
     ``provider`` names the seller of a SkyPilot or gpuhunt table; ``seen`` is the day the file was
     made, where its user knows it (the tables are undated; LiteLLM's extract may carry one).
-    Raises `BadData` where the file is not of that kind.
+    Raises `BadData` where the file is not of that kind, `InvalidArgument` where ``seen`` is no day.
     """
+    if seen is not None and _precision(seen) == "undated":
+        raise InvalidArgument(f"seen is a day such as 2026-11-22, a month or a year; got {seen!r}")
     try:
         raw = path.read_bytes()
         text = raw.decode("utf-8")
@@ -131,6 +133,9 @@ def plan_import(
         rows = tuple(_compared(reader(path.name, text, provider, seen), as_of))
     else:
         raise UnknownName.among("kind of import", kind, ("litellm", "skypilot", "gpuhunt"))
+    if not rows:
+        what = "video entry" if kind == "litellm" else "row"
+        raise BadData(path.name, [f"has no {what} to import"])
     return ImportPlan(kind=kind, file=path.name, sha256=hashlib.sha256(raw).hexdigest(), rows=rows)
 
 
@@ -213,7 +218,7 @@ def _litellm_entry(
 ) -> Iterator[ImportRow]:
     prefix, _, endpoint = key.rpartition("/") if "/" not in key else key.partition("/")
     prefix = prefix or str(entry.get("litellm_provider", ""))
-    if "video" not in entry.get("supported_output_modalities", ["video"]):
+    if "video" not in (entry.get("supported_output_modalities") or ["video"]):
         yield ImportRow(action="unmapped", key=key, why="its listed outputs are not video")
         return
     if prefix in LITELLM_REPEATS:
@@ -248,7 +253,7 @@ def _litellm_entry(
     }  # fmt: skip
     try:
         rows = list(_litellm_rates(entry))
-    except (InvalidOperation, ValueError) as error:
+    except ValueError as error:
         yield ImportRow(action="unmapped", key=key, why=f"a rate is not a number: {error}")
         return
     if not rows:
@@ -288,7 +293,7 @@ def _litellm_rates(
     for tier, rate in seconds.items():
         yield "second", tier, rate, one, 0
         if "input_cost_per_image" in entry:
-            extra = entry.get("provider_specific_entry", {})
+            extra = entry.get("provider_specific_entry") or {}
             free = int(extra.get("minimax_free_input_images", 0))
             yield "image", tier, _number(entry["input_cost_per_image"]), one, free
     if "output_cost_per_video_token" in entry:
@@ -297,7 +302,14 @@ def _litellm_rates(
 
 
 def _number(value: Any) -> Decimal:
-    return Decimal(str(value))
+    """Return a finite number; raises `ValueError` with the text that is none."""
+    try:
+        number = Decimal(str(value))
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not number.is_finite():
+        raise ValueError(f"{value!r}")
+    return number
 
 
 def _litellm_modes(entry: Mapping[str, Any], known: Model) -> tuple[str, ...]:
@@ -309,7 +321,13 @@ def _litellm_modes(entry: Mapping[str, Any], known: Model) -> tuple[str, ...]:
 
 
 def _precision(seen: str | None) -> str:
-    return {10: "day", 7: "month", 4: "year"}.get(len(seen or ""), "undated")
+    """Return how much of a day is written; undated for anything else."""
+    written = seen or ""
+    try:
+        date.fromisoformat(written + "2000-01-01"[len(written) :])
+    except ValueError:
+        return "undated"
+    return {10: "day", 7: "month", 4: "year"}.get(len(written), "undated")
 
 
 def _against_book(row: ImportRow, as_of: date) -> ImportRow:
@@ -435,12 +453,12 @@ def _offer_row(
     if gpu is None:
         return ImportRow(action="unmapped", key=key, why=f"accelerator {label!r} is not known")
     try:
-        gpus, usd = Decimal(count), Decimal(price)
-    except InvalidOperation:
+        gpus, usd = _number(count), _number(price)
+    except ValueError:
         why = f"count {count!r} or price {price!r} is not a number"
         return ImportRow(action="unmapped", key=key, why=why)
     if gpus != gpus.to_integral_value() or gpus < 1:
-        return ImportRow(action="unmapped", key=key, why=f"{count} is a fraction of a GPU")
+        return ImportRow(action="unmapped", key=key, why=f"{count} is a fraction of a GPU, or none")
     if not usd > 0:
         return ImportRow(action="unmapped", key=key, why=f"price {price} is not greater than 0")
     rate = (usd / gpus).quantize(Decimal("1e-9")).normalize()
@@ -468,6 +486,9 @@ def _compared(rows: Iterable[ImportRow], as_of: date) -> Iterator[ImportRow]:
             yield row
             continue
         first = taken.setdefault(row.offer.id, row.offer)
+        if first is not row.offer and first.usd_per_gpu_hour == row.offer.usd_per_gpu_hour:
+            yield ImportRow(action="same", key=row.key, why="repeats a row above")
+            continue
         if first is not row.offer:
             why = f"a second price for {row.offer.id}: {first.usd_per_gpu_hour} stands"
             yield ImportRow(action="unmapped", key=row.key, why=why)
