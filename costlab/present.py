@@ -15,6 +15,7 @@ from costlab.core import Figure
 
 if TYPE_CHECKING:
     from costlab.catalog import Quote, Ranking
+    from costlab.lineage import Verdict
     from costlab.performance import Prediction, Question
     from costlab.projection import Projection
     from costlab.routing import Policy
@@ -321,6 +322,33 @@ def policy_check(answer: Projection) -> str:
         )
     unreached = [f"! never reached: {words}" for words in found["unreached_rules"]]
     return "\n".join([said, *([""] if unreached else []), *unreached])
+
+
+def raw_rows(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Return raw rows as they stand in the book, one block each."""
+    blocks = []
+    for one in rows:
+        fields = [f"  {name}: {value}" for name, value in one["row"].items()]
+        blocks.append("\n".join([f"{one['ref']} ({one['name']})", *fields]))
+    return "\n\n".join(blocks)
+
+
+def verdict(found: Verdict) -> str:
+    """Return whether a report still holds, and what moved where it does not."""
+    if found.holds:
+        return "The report holds: every figure comes out the same."
+    lines = [] if found.intact else ["The file is not as it was written: its hash differs."]
+    if found.figures:
+        lines.append(f"{len(found.figures)} figures come out differently.")
+    lines += [
+        f"  {one.leaf}{f' [{one.ref}]' if one.ref else ''}: "
+        f"{one.was or 'not there'} → {one.now or 'gone'}; under {len(one.figures)} figures"
+        for one in found.moved
+    ]
+    if found.formulas:
+        lines.append("  no row moved, but the arithmetic or the routing did, under:")
+        lines += [f"    {path}" for path in found.formulas]
+    return "\n".join(lines)
 
 
 def wait_report(report: Mapping[str, Mapping[str, Any]]) -> str:

@@ -16,6 +16,7 @@ import click
 from costlab import __version__
 from costlab.cli.bench import bench_group
 from costlab.cli.capacity import capacity_group
+from costlab.cli.lineage import explain, verify
 from costlab.cli.policies import policy_group
 from costlab.cli.prices import prices_group, quote
 from costlab.cli.shared import Day, Refusing, emit, json_option, refuse_other_options
@@ -33,6 +34,8 @@ main.add_command(prices_group)
 main.add_command(bench_group)
 main.add_command(capacity_group)
 main.add_command(policy_group)
+main.add_command(explain)
+main.add_command(verify)
 
 
 # ── The page ──────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,7 @@ from typing import Any
 import plotly.graph_objects as go
 import streamlit as st
 
-from costlab import present
+from costlab import lineage, present
 from costlab.core import Basis, CostlabError, Figure
 
 ICON = str(Path(__file__).with_name("icon.svg"))
@@ -99,7 +99,43 @@ def proof(
             f"input: *{figure.weakest_input.name}*"
         )
         st.code(present.tree(figure), language=None, wrap_lines=True)
+        _rows(figure, key)
         st.caption(f"Content hash {figure.content_hash[:16]}")
+
+
+def _rows(figure: Figure, key: str) -> None:
+    """Show the rows that a figure rests on, each with its source, and one of them raw."""
+    leaves = [leaf for leaf in lineage.leaves(figure) if leaf.source or ":" in leaf.ref]
+    if not leaves:
+        return
+    st.markdown("**The rows it rests on**")
+    st.dataframe(
+        [
+            {
+                "Row": leaf.ref or leaf.name,
+                "Value": present.figure(leaf),
+                "Known": leaf.basis.value,
+                "Read from": f"{leaf.source.publisher}, {leaf.source.document}"
+                if leaf.source
+                else "",
+                "Seen": (leaf.source.seen or "undated") if leaf.source else "",
+                "Link": leaf.source.locator
+                if leaf.source and str(leaf.source.locator).startswith("http")
+                else None,
+            }
+            for leaf in leaves
+        ],
+        hide_index=True,
+        column_config={"Link": st.column_config.LinkColumn(display_text="open")},
+    )
+    raw = {
+        f"{leaf.ref}, {present.figure(leaf)}": row
+        for leaf in leaves
+        if (row := lineage.raw(leaf)) is not None
+    }
+    if raw:
+        chosen = st.selectbox("One row, as it stands in the book", list(raw), key=f"{key}-raw")
+        st.json(raw[chosen], expanded=1)
 
 
 def words(path: str) -> str:
