@@ -131,9 +131,9 @@ def cut(
     begin, end = month_of(scenario.date), month_of(scenario.date, months)
     clips = mix.clips_per_month if scenario.clips_per_month is None else scenario.clips_per_month
     market = _Market.of(scenario, policy, terms)
-    edges = sorted({begin, *(month_of(begin, k) for k in range(1, months))} | {
-        day for day in _term_days(terms) | market.changes(scenario.date, end) if begin < day < end
-    })  # fmt: skip
+    inside = _term_days(terms, end) | market.changes(scenario.date, end)
+    inside |= {month_of(begin, number) for number in range(1, months)}
+    edges = [begin, *sorted(day for day in inside if begin < day < end)]
     epochs, events = [], []
     told: set[str] = set()
     for starts, ends in zip(edges, [*edges[1:], end], strict=True):
@@ -260,14 +260,20 @@ def _next(day: date | None) -> date | None:
     return day and day + DAY
 
 
-def _term_days(terms: Terms) -> set[date]:
+def _term_days(terms: Terms, end: date) -> set[date]:
     days = {launch.day for launch in terms.launches}
     for reserved in terms.reserved:
         days |= {reserved.starts, reserved.stops}
     for owned in terms.owned:
         days |= {owned.starts, owned.stops}
     for balance in terms.balances:
-        days |= {balance.starts, balance.starts + balance.days * DAY}
+        days.add(balance.starts)
+        lapse = balance.starts + balance.days * DAY
+        while lapse < end:
+            days.add(lapse)
+            if not balance.renews:
+                break
+            lapse += balance.days * DAY
     for credit in terms.credits:
         days |= {credit.starts, credit.ends}
     return days

@@ -99,6 +99,11 @@ class _Ledger:
                 )
         for balance in terms.balances:
             catalog.adapter(balance.seller)
+            if balance.starts < month_of(scenario.date):
+                raise InvalidArgument(
+                    f"{balance.name} was bought on {balance.starts}, before the first month: "
+                    "enter what is left of it as bought on the first day"
+                )
         self.packs: list[_Pack] = []
         self.credit_left = {one.name: micro_usd(one.usd) for one in terms.credits}
         self.quotes: dict[tuple[object, ...], catalog.Quote] = {}
@@ -508,20 +513,23 @@ class _Ledger:
             rest: Charge | None = line
             for balance in self.terms.balances:
                 if rest and balance.seller == line.item.provider and balance.starts <= epoch.starts:
-                    need = rest.billed_micro
-                    if balance.renews and need > self._left(balance):
-                        missing = Decimal(need - self._left(balance)).scaleb(-6)
+                    left = sum(pack.left_micro for pack in self._usable(balance, epoch))
+                    if balance.renews and rest.billed_micro > left:
+                        missing = Decimal(rest.billed_micro - left).scaleb(-6)
                         packs = int((missing / balance.face_usd).to_integral_value(ROUND_CEILING))
                         yield self._buy(balance, epoch.starts, packs)
-                    for pack in [one for one in self.packs if one.balance is balance]:
+                    for pack in self._usable(balance, epoch):
                         if rest and rest.billed_micro and pack.left_micro:
                             covered, rest = _covered(rest, pack)
                             yield covered
             if rest:
                 yield rest
 
-    def _left(self, balance: Balance) -> int:
-        return sum(pack.left_micro for pack in self.packs if pack.balance is balance)
+    def _usable(self, balance: Balance, epoch: Epoch) -> list[_Pack]:
+        """Return the packs of a balance that do not lapse within the epoch, oldest first."""
+        return [
+            pack for pack in self.packs if pack.balance is balance and pack.lapses >= epoch.ends
+        ]
 
     def _balance_item(self, balance: Balance) -> Item:
         price = (balance.usd / balance.face_usd).quantize(Decimal("1e-9"))
