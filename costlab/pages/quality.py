@@ -171,9 +171,13 @@ def _prices_said(chosen: str, rival: Priced, wan: str, priced: Sequence[Priced])
 
 
 def _points_tile(label: str, figure: Figure) -> None:
-    st.metric(label[0].upper() + label[1:], f"{_value(figure):.0f}")
+    st.metric(_titled(label), f"{_value(figure):.0f}")
     ends = f" {figure.range.low:.0f} – {figure.range.high:.0f}" if figure.range else ""
     st.caption(look.badge(figure.basis) + ends)
+
+
+def _titled(words: str) -> str:
+    return words[0].upper() + words[1:]
 
 
 def _value(figure: Figure | None) -> float:
@@ -327,7 +331,7 @@ def _matrix() -> None:
             {
                 "Model": row.model,
                 **{
-                    quality.WORDS[feature].capitalize(): fact.value
+                    _titled(quality.WORDS[feature]): fact.value
                     for feature, fact in row.facts.items()
                 },
             }
