@@ -69,6 +69,13 @@ def capacity_wait(
     help="From ordering a GPU to its first clip.",
 )
 @click.option("--around-the-clock", is_flag=True, help="Rent every GPU for all hours.")
+@click.option("--one-kind", is_flag=True, help="Take one kind of GPU for base and hourly part.")
+@click.option(
+    "--hand-over",
+    type=float,
+    help="Largest share of an hour's clips that the cheapest able API may take where they would "
+    "wait longer than promised, such as 0.2; left out: as the policy says.",
+)
 @click.option("--growth", type=float, default=0.0, help="Growth a month, such as 0.1.")
 @json_option
 def capacity_plan(
@@ -82,10 +89,12 @@ def capacity_plan(
     interruptions_per_hour: float | None,
     cold_start_s: float,
     around_the_clock: bool,
+    one_kind: bool,
+    hand_over: float | None,
     growth: float,
     as_json: bool,
 ) -> None:
-    """The cheapest GPUs that keep the promise of SCENARIO (an id or a YAML file)."""
+    """The cheapest fleet that keeps the promise of SCENARIO (an id or a YAML file)."""
     from dataclasses import replace
     from typing import Any
 
@@ -108,6 +117,8 @@ def capacity_plan(
             cold_start_s=cold_start_s,
             by_the_hour=not around_the_clock,
             growth_per_month=growth,
+            mix=not one_kind,
+            hand_over=hand_over,
         ),
     )
     emit(as_json, answer.to_dict(), lambda: _words(answer))
@@ -135,7 +146,17 @@ def _words(answer: FleetPlan) -> str:
         for pool in answer.pools
         for rental in pool.rentals
     ]
-    lines += ["", present.table(["for", "GPUs", "GPU-hour", "month"], rows)]
+    rows += [
+        [
+            pool.route,
+            f"{part.attempts_per_month:,.0f} clips of '{part.segment}' handed to {part.api}",
+            "–",
+            present.money(usd(part.line.micro_usd)),
+        ]
+        for pool in answer.pools
+        for part in pool.handed_over
+    ]
+    lines += ["", present.table(["for", "what", "GPU-hour", "month"], rows)]
     for pool in answer.pools:
         if pool.runner_up:
             lines += [
@@ -143,6 +164,8 @@ def _words(answer: FleetPlan) -> str:
                 f"Next best for {pool.route}: {pool.runner_up.words}",
                 f"  lost: {pool.runner_up.why}",
             ]
+        for other in pool.others:
+            lines += [f"Best of its kind ({other.way}): {other.words}", f"  {other.why}"]
     if answer.curve:
         points = [[f"{s:g} s", present.money(cost)] for s, cost in answer.curve]
         lines += ["", present.table(["95 % wait at most", "USD a month"], points)]

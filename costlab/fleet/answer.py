@@ -10,7 +10,7 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import Any, Literal
 
-from costlab import catalog, projection, routing, store, traffic
+from costlab import capacity, catalog, projection, routing, store, traffic, unitcost
 from costlab.core import (
     MICRO,
     Basis,
@@ -22,8 +22,26 @@ from costlab.core import (
     usd,
 )
 from costlab.fleet.check import HourSeen, Played, kept_first
-from costlab.fleet.search import Candidate, Search, divisions
-from costlab.fleet.work import HOURS_PER_WEEK, End, Stream, Wishes, Work, hardware_for, works_of
+from costlab.fleet.search import (
+    Candidate,
+    HandOver,
+    Search,
+    Way,
+    busiest_share,
+    divisions,
+    fewest_slots,
+)
+from costlab.fleet.work import (
+    HOURS_PER_WEEK,
+    MOST_HANDED_OVER,
+    Buy,
+    End,
+    Stream,
+    Wishes,
+    Work,
+    hardware_for,
+    works_of,
+)
 from costlab.scenarios import Scenario
 
 PROMISES_S = (10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1200.0, 3600.0)
@@ -37,10 +55,11 @@ class Rental:
 
     ``gpus_by_hour`` has the 168 hours of a week from Monday; what is paid by use counts as many
     as are in use on average, rounded up. ``line`` is what the month costs, ``gpu_hours`` what is
-    in it without cold starts.
+    in it without cold starts, and ``busy_gpu_hours`` what renders.
     """
 
     offer: catalog.Offer
+    gpus_per_clip: int
     gpus: int
     all_week: bool
     gpus_by_hour: tuple[int, ...]
@@ -48,12 +67,13 @@ class Rental:
     price: Figure
     line: LineItem
     gpu_hours: float
+    busy_gpu_hours: float
 
     @property
     def when(self) -> str:
-        """All week, by the hour, or by use."""
+        """All week, by the hour, kept warm, or by use."""
         if self.offer.purchase == "serverless":
-            return "by use"
+            return "kept warm" if self.all_week else "by use"
         return "all week" if self.all_week else "by the hour"
 
     @property
@@ -79,9 +99,24 @@ class Class:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Alternative:
-    """A fleet that was not chosen: what it is, what it costs a month, and why it lost."""
+class HandedOver:
+    """Clips of one segment that go to an API because they would wait too long: their bill line."""
 
+    segment: str
+    api: str
+    attempts_per_month: float
+    line: LineItem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alternative:
+    """A fleet that was not chosen: what it is, what it costs a month, and why it lost.
+
+    ``way`` is the kind of fleet: one kind of GPU, mixed kinds, spot beside steady GPUs, serverless,
+    or clips handed over. None of a kind comes close where ``words`` is empty.
+    """
+
+    way: Way
     words: str
     usd_per_month: float
     why: str
@@ -91,16 +126,21 @@ class Alternative:
 class PoolPlan:
     """The GPUs that serve one deployment, or the batch work of one.
 
-    ``busy_by_hour`` is in GPUs, by hour of the week from Monday. ``waits`` gives the share of clips
-    that wait longer than so many seconds, for the busiest hour and for the week. ``kept`` says
-    whether the simulation kept the promise.
+    ``gpu`` and ``gpus_per_clip`` are the base's; each rental names its own. ``busy_by_hour`` is in
+    GPUs, by hour of the week from Monday. ``waits`` gives the share of clips that wait longer than
+    so many seconds, for the busiest hour and for the week. ``handed_over_share`` is of the month's
+    clips. ``kept`` says whether the simulation kept the promise. ``others`` are the best fleets of
+    the other kinds that were tried.
     """
 
     route: str
+    way: Way
     gpu: str
     gpus_per_clip: int
     batch: bool
     rentals: tuple[Rental, ...]
+    handed_over: tuple[HandedOver, ...]
+    handed_over_share: Figure | None
     classes: tuple[Class, ...]
     usd_per_month: Figure
     gpus: Figure
@@ -111,6 +151,18 @@ class PoolPlan:
     day: tuple[HourSeen, ...]
     kept: bool
     runner_up: Alternative | None
+    others: tuple[Alternative, ...]
+
+    @property
+    def words(self) -> str:
+        """Its GPUs and what it hands over."""
+        return listed([rental.words for rental in self.rentals] + _handed_words(self.handed_over))
+
+    @property
+    def lines(self) -> tuple[LineItem, ...]:
+        """Its lines of the bill."""
+        rents = tuple(rental.line for rental in self.rentals)
+        return rents + tuple(part.line for part in self.handed_over)
 
     @property
     def gpus_by_hour(self) -> tuple[int, ...]:
@@ -181,8 +233,10 @@ class FleetPlan:
     @property
     def words(self) -> str:
         """The fleet in one clause."""
-        parts = [rental.words for pool in self.pools for rental in pool.rentals]
-        return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+        return listed(
+            [rental.words for pool in self.pools for rental in pool.rentals]
+            + _handed_words([one for pool in self.pools for one in pool.handed_over])
+        )
 
     def figures(self) -> dict[str, Figure]:
         """Return every figure by its path: ``summary/…``, ``pool/<route>/…``."""
@@ -226,6 +280,18 @@ class FleetPlan:
         return body
 
 
+def listed(parts: Sequence[str]) -> str:
+    """Return parts as one clause: "a, b and c"."""
+    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+
+
+def _handed_words(handed_over: Sequence[HandedOver]) -> list[str]:
+    by_api: dict[str, float] = {}
+    for one in handed_over:
+        by_api[one.api] = by_api.get(one.api, 0.0) + one.attempts_per_month
+    return [f"{count:,.0f} clips a month handed to {api}" for api, count in by_api.items()]
+
+
 def _brief(figure: Figure | None) -> dict[str, Any] | None:
     if figure is None:
         return None
@@ -242,6 +308,7 @@ def _brief(figure: Figure | None) -> dict[str, Any] | None:
 def _pool_dict(pool: PoolPlan) -> dict[str, Any]:
     return {
         "route": pool.route,
+        "way": pool.way,
         "gpu": pool.gpu,
         "gpus_per_clip": pool.gpus_per_clip,
         "batch": pool.batch,
@@ -249,12 +316,16 @@ def _pool_dict(pool: PoolPlan) -> dict[str, Any]:
         **{
             item.name: _brief(getattr(pool, item.name))
             for item in fields(PoolPlan)
-            if item.name in ("usd_per_month", "gpus", "utilisation", "p95_wait_s")
+            if item.name
+            in ("usd_per_month", "gpus", "utilisation", "p95_wait_s", "handed_over_share")
         },
         "rentals": [
             {
                 "offer": rental.offer.id,
                 "purchase": rental.offer.purchase,
+                "gpu": rental.offer.gpu,
+                "gpus_per_clip": rental.gpus_per_clip,
+                "when": rental.when,
                 "gpus": rental.gpus,
                 "all_week": rental.all_week,
                 "gpus_by_hour": rental.gpus_by_hour,
@@ -263,6 +334,15 @@ def _pool_dict(pool: PoolPlan) -> dict[str, Any]:
                 "usd": format(usd(rental.line.micro_usd), "f"),
             }
             for rental in pool.rentals
+        ],
+        "handed_over": [
+            {
+                "segment": one.segment,
+                "api": one.api,
+                "attempts_per_month": one.attempts_per_month,
+                "usd": format(usd(one.line.micro_usd), "f"),
+            }
+            for one in pool.handed_over
         ],
         "classes": [
             {
@@ -282,50 +362,63 @@ def _pool_dict(pool: PoolPlan) -> dict[str, Any]:
         ],
         "day": pool.day,
         "runner_up": pool.runner_up,
+        "others": pool.others,
     }
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Chosen:
-    """A verified candidate with what it was searched in, and the next best."""
+    """A verified candidate with what it was searched in, the next best, and the best of others."""
 
     search: Search
     candidate: Candidate
     played: Played | None
-    runner_up: Candidate | None
+    runner_up: tuple[Candidate, Played | None] | None
+    others: tuple[Candidate, ...]
+    what_if: Candidate | None
 
     def usd_at(self, factor: float, end: End | None = None) -> float:
         """Return USD a month on the same hardware, bought anew for ``factor`` times the clips."""
-        one = self.candidate
-        rate = one.interruptions_per_h
-        alike = tuple(buy for buy in one.hardware.buys if buy.interruptions_per_h == rate)
-        bought = self.search.candidates(
-            one.kind, replace(one.hardware, buys=alike), one.work.times(factor), one.places, end
-        )
-        return min(candidate.usd_per_month for candidate in bought)
+        return self.search.again(self.candidate, factor, end)
 
     def headroom(self) -> float:
         """Return how many times the clips the busiest hour's GPUs could serve."""
         one = self.candidate
-        if one.rent.metered:
+        if one.way_out and one.way_out.worker:
             return math.inf
         filled = one.work.batch_utilisation * one.paid_slot_hours / one.need.busy_hours
         if one.kind == "batch":
             return max(1.0, filled)
-        peak, slots = one.need.peak, int(one.rent.slots.max())
-
-        def kept(factor: float) -> bool:
-            more = replace(peak, arrivals_per_s=peak.arrivals_per_s * factor)
-            if more.erlangs >= slots:
-                return False
-            wait = more.wait(slots)
-            return wait is None or wait.tail(one.wait_s) <= 0.05
-
-        low, high = 1.0, max(1.0, slots / peak.erlangs)
+        slots = int(one.rent.slots.max())
+        low, high = 1.0, max(1.0, slots / one.need.peak.erlangs)
+        if one.remainder:
+            high *= max(1.0, one.need.peak.erlangs / one.remainder[1].peak.erlangs)
+        if one.way_out:
+            high /= 1 - one.way_out.most
         for _ in range(14):
             middle = (low + high) / 2
-            low, high = (middle, high) if kept(middle) else (low, middle)
+            low, high = (middle, high) if self._kept(middle) else (low, middle)
         return low if one.kind == "people" else min(low, max(1.0, filled))
+
+    def _kept(self, factor: float) -> bool:
+        """Whether ``factor`` times the clips keep the promise in the busiest hour."""
+        one = self.candidate
+        slots = int(one.rent.slots.max())
+        if one.way_out:
+            return busiest_share(one.need, slots, one.way_out, factor) <= one.way_out.most
+        peak = _more(one.need.peak, factor)
+        if one.remainder:
+            part = 1 - one.rent.base_slots / fewest_slots(peak, one.wait_s)
+            needed = fewest_slots(_more(one.remainder[1].peak, factor), one.wait_s)
+            return part * needed <= int(one.rent.peak_slots.max())
+        if peak.erlangs >= slots:
+            return False
+        wait = peak.wait(slots)
+        return wait is None or wait.tail(one.wait_s) <= 0.05
+
+
+def _more(peak: capacity.PeakHour, factor: float) -> capacity.PeakHour:
+    return replace(peak, arrivals_per_s=peak.arrivals_per_s * factor)
 
 
 _REMEMBERED: OrderedDict[str, FleetPlan] = OrderedDict()
@@ -362,7 +455,11 @@ def _plan(
     scenario: Scenario, mix: traffic.TrafficMix, policy: routing.Policy, wishes: Wishes
 ) -> FleetPlan:
     answer = projection.project(scenario, mix=mix, policy=policy)
-    works = works_of(answer)
+    rule = policy.overflow if wishes.hand_over is None else None
+    kept = replace(policy, overflow=None)
+    works = works_of(
+        projection.project(scenario, mix=mix, policy=kept) if policy.overflow else answer
+    )
     if not works:
         raise CannotServe(
             f"{scenario.title}: the policy '{policy.title}' sends no clips to own GPUs, so there "
@@ -373,19 +470,31 @@ def _plan(
     left_out: list[str] = []
     for work in works:
         hardware, remarks = hardware_for(work, wishes, scenario.date)
+        most = wishes.hand_over or (MOST_HANDED_OVER if rule else 0.0)
+        hand_over, lacking = hand_over_for(
+            work, scenario, most or _WHAT_IF,
+            to=catalog.model(rule.to).id if rule else None,
+            after_wait_s=rule.after_wait_s if rule else None,
+        )  # fmt: skip
         search = Search(
-            work=work, hardware=tuple(hardware), wishes=wishes, promise_s=scenario.p95_wait_s
+            work=work,
+            hardware=tuple(hardware),
+            wishes=wishes,
+            promise_s=scenario.p95_wait_s,
+            hand_over=hand_over if most else None,
         )
         searches.append(search)
-        chosen += _chosen(search)
+        chosen += _chosen(search, None if most else hand_over)
         slow = {h.gpu for h in hardware} - {
             h.gpu for h in hardware if search.allowed_wait_s(h) >= 0
         }
         if slow and any(not stream.segment.batch for stream in work.streams):
             remarks.append(f"too slow for {work.deployment.model_id}: {', '.join(sorted(slow))}")
+        if most:
+            remarks += lacking
         left_out += [remark for remark in remarks if remark not in left_out]
     pools = tuple(_pool_plan(one, answer) for one in chosen)
-    bill = tuple(rental.line for pool in pools for rental in pool.rentals)
+    bill = tuple(line for pool in pools for line in pool.lines)
     wanted = mix.clips_per_month if scenario.clips_per_month is None else scenario.clips_per_month
     volumes = _volumes(chosen)
     cost = [math.fsum(one.usd_at(factor) for one in chosen) for factor in volumes]
@@ -405,21 +514,30 @@ def _plan(
         wishes=wishes,
         pools=pools,
         bill=bill,
-        summary=_summary(answer, chosen, pools, bill, accepted, wanted, headroom),
+        summary=_summary(answer, wishes, pools, bill, accepted, wanted, headroom),
         curve=_curve(searches, chosen, scenario.p95_wait_s, bill),
         cost_by_volume=by_volume,
         break_even=_break_evens(answer, works, chosen, by_volume, wanted, accepted),
         exhausted_on=exhausted,
         warnings=_warnings(chosen, pools, scenario.date),
-        left_out=(
-            *left_out,
-            "not searched: pools that mix GPU types or spot with steady GPUs, clips sent to an API "
-            "when busy" + ("" if "community" in wishes.purchases else ", other people's machines"),
-        ),
+        left_out=(*left_out, *_not_searched(wishes)),
     )
 
 
-def _chosen(search: Search) -> list[_Chosen]:
+def _not_searched(wishes: Wishes) -> list[str]:
+    found = ["pools of three kinds of GPU, and mixes that also hand clips over"]
+    if not wishes.mix:
+        found.append("an hourly part of other GPUs than the base")
+    if "community" not in wishes.purchases:
+        found.append("other people's machines")
+    return [f"not searched: {text}" for text in found]
+
+
+_WHAT_IF = 0.2
+"""The share of an hour's clips handed over in the what-if where none is asked for."""
+
+
+def _chosen(search: Search, what_if: HandOver | None) -> list[_Chosen]:
     """Return the cheapest way to divide the work, each part played and with its runner-up."""
     ways = []
     for kinds in divisions(search.work):
@@ -435,94 +553,181 @@ def _chosen(search: Search) -> list[_Chosen]:
     found = []
     for part in ways[0][1]:
         candidate, played, rest = kept_first(search, part)
-        runner_up = next(
-            (one for one in rest if one.usd_per_month >= candidate.usd_per_month), None
-        )
-        if runner_up is not None and runner_up.kind != "batch":
-            runner_up = kept_first(search, [runner_up])[0]
+        dearer = [one for one in rest if one.usd_per_month >= candidate.usd_per_month]
+        second: tuple[Candidate, Played | None] | None = None
+        if dearer:
+            second = dearer[0], None
+            if dearer[0].kind != "batch":
+                second = kept_first(search, dearer)[:2]
+        said = {candidate.way} | ({second[0].way} if second else set())
+        others = []
+        for one in dearer:
+            if one.way not in said:
+                said.add(one.way)
+                others.append(one)
+        handing = None
+        if what_if and candidate.kind == "people":
+            handing = replace(search, hand_over=what_if).best_handed_over(candidate.places)
         found.append(
-            _Chosen(search=search, candidate=candidate, played=played, runner_up=runner_up)
+            _Chosen(
+                search=search,
+                candidate=candidate,
+                played=played,
+                runner_up=second,
+                others=tuple(others),
+                what_if=handing,
+            )
         )
     return found
 
 
-def _rentals(candidate: Candidate) -> tuple[Rental, ...]:
-    rent, hours = candidate.rent, candidate.work.hours
+def hand_over_for(
+    work: Work, scenario: Scenario, most: float, to: str | None = None,
+    after_wait_s: float | None = None,
+) -> tuple[HandOver | None, list[str]]:  # fmt: skip
+    """Return the cheapest API for each stream's clips, or ``to``; a remark where there is none.
+
+    An own attempt that is handed over takes as many attempts there as deliver as many clips.
+    """
+    routes: list[unitcost.UnitCost | None] = []
+    dollars: list[float] = []
+    for stream in work.streams:
+        priced = []
+        for option in stream.options:
+            if option.kind != "api" or to not in (None, option.model):
+                continue
+            own, there = work.deployment.failure_share, scenario.api_failure_share
+            billed = 1.0 if option.failures_billed else 1 - there
+            each = float(option.usd.value) * (1 - own) / (1 - there) * billed
+            priced.append((each, option.route, option))
+        if not priced:
+            if stream.segment.batch:
+                routes.append(None)
+                dollars.append(0.0)
+                continue
+            who = to or "no API of the scenario"
+            return None, [f"{who} can take '{stream.segment.name}', so nothing is handed over"]
+        each, _, option = min(priced, key=lambda one: one[:2])
+        routes.append(option)
+        dollars.append(each)
+    return HandOver(
+        routes=tuple(routes), usd=tuple(dollars), after_wait_s=after_wait_s, most=most
+    ), []
+
+
+def _rentals(candidate: Candidate, played: Played | None) -> tuple[Rental, ...]:
+    """Return the rentals of a fleet, the base first; busy hours fill alike ones evenly."""
+    rent, hours, out = candidate.rent, candidate.work.hours, candidate.way_out
     weeks = Decimal(hours) / HOURS_PER_WEEK
+    kept = 1 - candidate.handed_over_share
+    busy = candidate.need.busy_hours * candidate.hardware.per_clip
+    base_hours = float(rent.base_count * rent.base.gpus * hours) if rent.base else 0.0
+    peak_hours = float(sum(rent.peak_counts) * rent.peak.gpus * weeks) if rent.peak else 0.0
+    base_busy = peak_busy = 0.0
+    if candidate.remainder:
+        other, need = candidate.remainder
+        part = played.remainder_share if played else 0.0
+        base_busy, peak_busy = busy * (1 - part), need.busy_hours * other.per_clip * part
+    elif base_hours + peak_hours:
+        base_busy = busy * kept * base_hours / (base_hours + peak_hours)
+        peak_busy = busy * kept * peak_hours / (base_hours + peak_hours)
     found = []
     if rent.base and rent.base_count:
         gpus = rent.base.gpus * rent.base_count
-        price = rent.base.offer.figure()
         found.append(
-            Rental(
-                offer=rent.base.offer,
-                gpus=gpus,
-                all_week=True,
-                gpus_by_hour=(gpus,) * HOURS_PER_WEEK,
-                starts_per_week=0,
-                price=price,
-                gpu_hours=float(gpus * hours),
-                line=LineItem.of(
-                    f"{gpus} × {rent.base.offer.gpu} all month",
-                    Decimal(gpus * hours),
-                    "GPU-hour",
-                    Decimal(price.value),
-                    formula=f"{gpus} GPUs × {hours} h",
-                    price_ref=price.ref,
-                    sources=(price.source,) if price.source else (),
-                ),
+            _rental(
+                rent.base, candidate.hardware.per_clip, (gpus,) * HOURS_PER_WEEK,
+                all_week=True, starts=0, gpu_hours=base_hours, busy=base_busy,
+                title=f"{gpus} × {rent.base.offer.gpu} all month",
+                quantity=Decimal(gpus * hours),
+                formula=f"{gpus} GPUs × {hours} h",
             )
-        )
-    if rent.metered:
-        price = rent.metered.offer.figure()
-        each = rent.metered.gpus
-        by_hour = tuple(each * count for count in rent.peak_counts)
-        attempts = math.fsum(load.per_month for load in candidate.need.loads)
-        found.append(
-            Rental(
-                offer=rent.metered.offer,
-                gpus=max(by_hour),
-                all_week=False,
-                gpus_by_hour=by_hour,
-                starts_per_week=round(attempts / float(weeks)),
-                price=price,
-                gpu_hours=candidate.need.busy_hours * each,
-                line=LineItem.of(
-                    f"{rent.metered.offer.gpu} by use",
-                    (Decimal(str(rent.metered_hours)) * each * weeks).quantize(MICRO),
-                    "GPU-hour",
-                    Decimal(price.value),
-                    formula="render time and cold start of every attempt, as the seller bills them",
-                    price_ref=price.ref,
-                    sources=(price.source,) if price.source else (),
-                ),
-            )
-        )
+        )  # fmt: skip
     if rent.peak and any(rent.peak_counts):
-        each = rent.peak.gpus
-        counts = rent.peak_counts
+        each, counts = rent.peak.gpus, rent.peak_counts
         starts = sum(max(0, counts[i] - counts[i - 1]) for i in range(len(counts)))
-        price = rent.peak.offer.figure()
         instance_hours = Decimal(sum(counts)) + starts * Decimal(str(rent.peak.cold_hours))
-        quantity = (instance_hours * each * weeks).quantize(MICRO)
+        hardware = candidate.remainder[0] if candidate.remainder else candidate.hardware
         found.append(
-            Rental(
-                offer=rent.peak.offer,
-                gpus=each * max(counts),
+            _rental(
+                rent.peak, hardware.per_clip, tuple(each * count for count in counts),
+                all_week=False, starts=starts, gpu_hours=peak_hours, busy=peak_busy,
+                title=f"up to {each * max(counts)} × {rent.peak.offer.gpu} by the hour",
+                quantity=(instance_hours * each * weeks).quantize(MICRO),
+                formula=f"({sum(counts)} instance-hours + {starts} starts a week, each billed "
+                f"{rent.peak.cold_hours * 3600:.0f} s more) × {each} GPUs × {hours}/168 weeks",
+            )
+        )  # fmt: skip
+    if out and out.worker:
+        each = out.worker.gpus
+        shares = candidate.work.shares
+        lost = [part * share for part, share in zip(rent.handed_over, shares, strict=True)]
+        per_hour = candidate.by_use_hours / float(weeks) / math.fsum(lost)
+        found.append(
+            _rental(
+                out.worker, candidate.hardware.per_clip,
+                tuple(each * math.ceil(part * per_hour) for part in lost),
                 all_week=False,
-                gpus_by_hour=tuple(each * count for count in counts),
-                starts_per_week=starts,
-                price=price,
-                gpu_hours=float(sum(counts) * each * weeks),
+                starts=round(candidate.need.attempts * (1 - kept) / float(weeks)),
+                gpu_hours=busy * (1 - kept), busy=busy * (1 - kept),
+                title=f"{out.worker.offer.gpu} by use",
+                quantity=(Decimal(str(candidate.by_use_hours)) * each).quantize(MICRO),
+                formula="render time and cold start of every attempt that finds no worker ready "
+                "(Erlang's loss formula by the hour), as the seller bills them",
+            )
+        )  # fmt: skip
+    return tuple(found)
+
+
+def _rental(
+    buy: Buy, per_clip: int, by_hour: tuple[int, ...], *, all_week: bool, starts: int,
+    gpu_hours: float, busy: float, title: str, quantity: Decimal, formula: str,
+) -> Rental:  # fmt: skip
+    price = buy.offer.figure()
+    return Rental(
+        offer=buy.offer,
+        gpus_per_clip=per_clip,
+        gpus=max(by_hour),
+        all_week=all_week,
+        gpus_by_hour=by_hour,
+        starts_per_week=starts,
+        price=price,
+        gpu_hours=gpu_hours,
+        busy_gpu_hours=busy,
+        line=LineItem.of(
+            title,
+            quantity,
+            "GPU-hour",
+            Decimal(price.value),
+            formula=formula,
+            price_ref=price.ref,
+            sources=(price.source,) if price.source else (),
+        ),
+    )
+
+
+def _handed(candidate: Candidate) -> tuple[HandedOver, ...]:
+    """Return the bill lines of what is handed to APIs."""
+    out, share = candidate.way_out, candidate.handed_over_share
+    if out is None or not out.routes:
+        return ()
+    found = []
+    for stream, unit, dollars in zip(candidate.work.streams, out.routes, out.usd, strict=True):
+        billed = stream.attempts * share * dollars / float(unit.usd.value)
+        found.append(
+            HandedOver(
+                segment=stream.segment.name,
+                api=unit.route,
+                attempts_per_month=stream.attempts * share,
                 line=LineItem.of(
-                    f"up to {each * max(counts)} × {rent.peak.offer.gpu} by the hour",
-                    quantity,
-                    "GPU-hour",
-                    Decimal(price.value),
-                    formula=f"({sum(counts)} instance-hours + {starts} starts a week, each billed "
-                    f"{rent.peak.cold_hours * 3600:.0f} s more) × {each} GPUs × {hours}/168 weeks",
-                    price_ref=price.ref,
-                    sources=(price.source,) if price.source else (),
+                    f"{unit.route}: {stream.segment.name}, when own GPUs are busy",
+                    Decimal(f"{billed:.6f}"),
+                    "attempt",
+                    Decimal(unit.usd.value),
+                    formula=f"attempts × {share:.2%} handed over, as billed attempts there × USD "
+                    "per attempt",
+                    price_ref=unit.lines[0].price_ref if unit.lines else "",
+                    sources=unit.lines[0].sources if unit.lines else (),
                 ),
             )
         )
@@ -535,14 +740,19 @@ _GPUS_FORMULA = {
     "batch": "slots that carry the work of the month, as whole instances",
     "both": "slots that keep the promise in the busiest hour and carry the work of the month, as "
     "whole instances; checked by simulation",
-    "by use": "billed seconds of the busiest hour / 3600, rounded up",
+    "mixed": "a base, and in each hour the part that it leaves of the slots which the other kind "
+    "would need alone, as whole instances; checked by simulation",
+    "handed over": "in each hour the slots whose rent is less than what they keep from being "
+    "handed over, as whole instances; checked by simulation",
+    "serverless": "workers kept warm where that is cheaper than starting one for each clip, and "
+    "billed seconds of the busiest hour / 3600, rounded up; checked by simulation",
 }
 
 
 def _pool_plan(one: _Chosen, answer: projection.Projection) -> PoolPlan:
     candidate, played = one.candidate, one.played
     work, hardware = candidate.work, candidate.hardware
-    rentals = _rentals(candidate)
+    rentals, handed = _rentals(candidate, played), _handed(candidate)
     price_parts = [rental.price for rental in rentals]
     slot_figures = [hardware.predictions[i].figure("seconds") for i in candidate.places]
     volumes = [
@@ -551,27 +761,29 @@ def _pool_plan(one: _Chosen, answer: projection.Projection) -> PoolPlan:
         for s in work.streams
     ]  # fmt: skip
     promise = Figure.entered("promised p95 wait", answer.scenario.p95_wait_s, "s", ref="scenario")
-    most = max(map(sum, zip(*(r.gpus_by_hour for r in rentals), strict=True)))
+    way = {"spot beside": "mixed", "one kind": candidate.kind}.get(candidate.way, candidate.way)
     gpus = Figure.derived(
         "GPUs at most",
-        most,
+        max(map(sum, zip(*(r.gpus_by_hour for r in rentals), strict=True))),
         "GPUs",
-        _GPUS_FORMULA["by use" if candidate.rent.metered else candidate.kind],
+        _GPUS_FORMULA[way],
         (*volumes, *slot_figures, promise),
         basis=Basis.ESTIMATED,
     )
+    share = _share_figure(one, volumes, gpus) if handed else None
     micro = sum(rental.line.micro_usd for rental in rentals)
+    micro += sum(part.line.micro_usd for part in handed)
     ends = [one.usd_at(1.0, "low"), one.usd_at(1.0, "high"), float(usd(micro))]
+    units = candidate.way_out.routes if candidate.way_out else ()
     month = Figure.derived(
-        "rent of this pool a month",
+        "cost of this pool a month",
         usd(micro),
         "USD/month",
-        "sum of its rentals' lines; the interval buys anew for all clips quick, or slow",
-        (gpus, *price_parts),
+        "sum of its rentals' lines" + (" and of what is handed over" if handed else "")
+        + "; the interval buys anew for all clips quick, or slow",
+        (gpus, *price_parts, *([share] if share else []), *(unit.usd for unit in units)),
         range=Range(low=min(ends), high=max(ends)),
-    )
-    busy_hours = candidate.need.busy_hours
-    paid = candidate.paid_slot_hours
+    )  # fmt: skip
     wait = None
     if played:
         wait = Figure.derived(
@@ -583,15 +795,15 @@ def _pool_plan(one: _Chosen, answer: projection.Projection) -> PoolPlan:
             range=played.p95_wait.interval,
             basis=Basis.ESTIMATED,
         )
-    busy = tuple(
-        value * hardware.per_clip for value in played.busy_by_hour
-    ) if played else _level_busy(candidate)  # fmt: skip
     return PoolPlan(
         route=work.deployment.route,
+        way=candidate.way,
         gpu=hardware.gpu,
         gpus_per_clip=hardware.per_clip,
         batch=candidate.kind == "batch",
         rentals=rentals,
+        handed_over=handed,
+        handed_over_share=share,
         classes=tuple(
             Class(
                 segment=stream.segment.name,
@@ -608,17 +820,62 @@ def _pool_plan(one: _Chosen, answer: projection.Projection) -> PoolPlan:
         gpus=gpus,
         utilisation=Figure.derived(
             "share of the rented hours that renders",
-            busy_hours / paid,
+            math.fsum(r.busy_gpu_hours for r in rentals) / math.fsum(map(_paid_hours, rentals)),
             "",
-            "busy slot-hours / rented slot-hours",
+            "busy GPU-hours / rented GPU-hours",
             (*volumes, *slot_figures, gpus),
         ),
         p95_wait_s=wait,
-        busy_by_hour=busy,
+        busy_by_hour=_busy_by_hour(candidate, played),
         waits=played.waits if played else (),
         day=played.day if played else (),
         kept=played is None or played.keeps(candidate.wait_s),
-        runner_up=_alternative(one) if one.runner_up else None,
+        runner_up=_alternative(one, *one.runner_up) if one.runner_up else None,
+        others=tuple(_alternative(one, other, None) for other in one.others)
+        + ((_what_if(one, one.what_if),) if one.what_if else ()),
+    )
+
+
+def _paid_hours(rental: Rental) -> float:
+    """Return the GPU-hours rented; cold starts are in those that are paid by use."""
+    return float(rental.line.quantity) if rental.when == "by use" else rental.gpu_hours
+
+
+def _share_figure(one: _Chosen, volumes: Sequence[Figure], gpus: Figure) -> Figure:
+    candidate, played = one.candidate, one.played
+    assert played is not None
+    assert candidate.way_out is not None
+    rush = played.rush_handed_over
+    said = candidate.rent.handed_over[candidate.work.shares.index(max(candidate.work.shares))]
+    at_once = not candidate.way_out.after_wait_s
+    return Figure.derived(
+        "share of clips handed over",
+        candidate.handed_over_share,
+        "",
+        ("Erlang's loss formula by the hour" if at_once else
+         "clips that would wait longer than promised, by the hour (M/M/c with places to wait, "
+         "adjusted to the spread of render times)")
+        + f"; simulated week: {played.handed_over:.2%}; busiest hour: {said:.2%} by formula, "
+        f"{rush.value:.2%} ({rush.interval.low:.2%} to {rush.interval.high:.2%}) simulated",
+        (*volumes, gpus),
+        range=Range(
+            low=min(candidate.handed_over_share, played.handed_over),
+            high=max(candidate.handed_over_share, played.handed_over),
+        ),
+        basis=Basis.ESTIMATED,
+    )  # fmt: skip
+
+
+def _busy_by_hour(candidate: Candidate, played: Played | None) -> tuple[float, ...]:
+    """Return busy GPUs by hour of the week: as played, or level for batch work."""
+    each = candidate.hardware.per_clip
+    if played is None:
+        share = candidate.need.busy_hours / candidate.paid_slot_hours
+        return tuple(float(slots) * share * each for slots in candidate.rent.slots)
+    there = candidate.remainder[0].per_clip if candidate.remainder else each
+    return tuple(
+        base * each + hourly * there
+        for base, hourly in zip(played.busy_by_hour, played.remainder_busy_by_hour, strict=True)
     )
 
 
@@ -636,46 +893,68 @@ def _finish(
     )
 
 
-def _level_busy(candidate: Candidate) -> tuple[float, ...]:
-    """Return busy GPUs by hour of batch work, which fills its rented hours evenly."""
-    share = candidate.need.busy_hours / candidate.paid_slot_hours
-    return tuple(float(s) * share * candidate.hardware.per_clip for s in candidate.rent.slots)
+def _usage(candidate: Candidate, played: Played | None) -> tuple[float, float]:
+    """Return USD a month of the hours that render, and the share of rented hours that they are."""
+    rentals = _rentals(candidate, played)
+    busy = math.fsum(rental.busy_gpu_hours for rental in rentals)
+    dollars = math.fsum(rental.busy_gpu_hours * float(rental.price.value) for rental in rentals)
+    return dollars, busy / math.fsum(map(_paid_hours, rentals))
 
 
-def _alternative(one: _Chosen) -> Alternative:
-    best, other = one.candidate, one.runner_up
-    assert other is not None
-
-    def usage(candidate: Candidate) -> float:
-        attempts = math.fsum(stream.attempts for stream in candidate.work.streams)
-        rate = candidate.usd_per_month / candidate.paid_slot_hours
-        return candidate.need.busy_hours * rate / attempts
-
-    def busy(candidate: Candidate) -> float:
-        return candidate.need.busy_hours / candidate.paid_slot_hours
-
-    here, there = usage(best), usage(other)
+def _alternative(one: _Chosen, other: Candidate, played: Played | None) -> Alternative:
+    """Return why another fleet lost: the part of its bill that is most above the chosen one's."""
+    best = one.candidate
     more = other.usd_per_month - best.usd_per_month
-    if there > here * 1.005:
-        why = (
-            f"${more:,.0f} a month dearer: a clip's GPU time costs ${there:.3f} there "
-            f"against ${here:.3f}"
-        )
-    else:
-        why = (
-            f"${more:,.0f} a month dearer: its GPUs render for {busy(other):.0%} of the hours "
-            f"paid, against {busy(best):.0%}"
-        )
+    (used, busy), (used_there, busy_there) = _usage(best, one.played), _usage(other, played)
+
+    def apis(candidate: Candidate) -> float:
+        return candidate.handed_over_usd if candidate.way == "handed over" else 0.0
+
+    attempts = best.need.attempts
+    idle = best.usd_per_month - used - apis(best)
+    idle_there = other.usd_per_month - used_there - apis(other)
+    parts = {
+        f"the GPU time of a clip costs ${used_there / attempts:.3f} there against "
+        f"${used / attempts:.3f}": used_there - used,
+        f"its GPUs render for {busy_there:.0%} of the hours paid, against {busy:.0%}": idle_there
+        - idle,
+        f"clips handed over cost ${apis(other):,.0f} a month there against ${apis(best):,.0f}":
+        apis(other) - apis(best),
+    }  # fmt: skip
+    if other.remainder and played is None:
+        parts = {"by formula; not played out": more}
+    why = f"${more:,.0f} a month dearer: {max(parts, key=lambda text: parts[text])}"
     return Alternative(
-        words=" and ".join(rental.words for rental in _rentals(other)),
+        way=other.way,
+        words=_words(other, played),
         usd_per_month=other.usd_per_month,
         why=why,
     )
 
 
+def _words(candidate: Candidate, played: Played | None) -> str:
+    return listed(
+        [rental.words for rental in _rentals(candidate, played)] + _handed_words(_handed(candidate))
+    )
+
+
+def _what_if(one: _Chosen, other: Candidate) -> Alternative:
+    less = one.candidate.usd_per_month - other.usd_per_month
+    share = other.handed_over_share
+    most = other.way_out.most if other.way_out else 0.0
+    return Alternative(
+        way=other.way,
+        words=_words(other, None),
+        usd_per_month=other.usd_per_month,
+        why=f"${abs(less):,.0f} a month {'cheaper' if less > 0 else 'dearer'}, by formula, with "
+        f"{share:.1%} of the clips handed over; not asked for (what if up to {most:.0%} of any "
+        "hour's clips may go to an API)",
+    )
+
+
 def _summary(
     answer: projection.Projection,
-    chosen: Sequence[_Chosen],
+    wishes: Wishes,
     pools: Sequence[PoolPlan],
     bill: Sequence[LineItem],
     accepted: float,
@@ -683,9 +962,10 @@ def _summary(
     headroom: float,
 ) -> dict[str, Figure]:
     months = [pool.usd_per_month for pool in pools]
+    handed = [part for pool in pools for part in pool.handed_over]
     ranges = [figure.range for figure in months if figure.range]
     month = Figure.derived(
-        "GPU rent a month",
+        "cost of the fleet a month",
         usd(sum(line.micro_usd for line in bill)),
         "USD/month",
         "sum of the pools (allocation basis)",
@@ -699,34 +979,29 @@ def _summary(
         "sum over the segments on own GPUs, as projected",
         [Figure.entered("clips wanted a month", wanted, "clips/month", ref=f"mix:{answer.mix.id}")],
     )
-    busy_usd = math.fsum(
-        one.candidate.need.busy_hours
-        * one.candidate.hardware.per_clip
-        / math.fsum(r.gpu_hours for r in pool.rentals)
-        * math.fsum(float(r.price.value) * r.gpu_hours for r in pool.rentals)
-        for one, pool in zip(chosen, pools, strict=True)
-    )
+    rentals = [rental for pool in pools for rental in pool.rentals]
+    busy_usd = math.fsum(r.busy_gpu_hours * float(r.price.value) for r in rentals)
+    handed_usd = float(usd(sum(part.line.micro_usd for part in handed)))
     cold_usd = math.fsum(
-        float(r.price.value) * max(0.0, float(r.line.quantity) - r.gpu_hours)
-        for pool in pools
-        for r in pool.rentals
+        float(r.price.value) * max(0.0, float(r.line.quantity) - r.gpu_hours) for r in rentals
     )
-    usage = [pool.utilisation for pool in pools] + [r.price for p in pools for r in p.rentals]
+    usage = [pool.utilisation for pool in pools] + [rental.price for rental in rentals]
     summary = {
         "usd_per_month": month,
         "usd_per_accepted_clip": Figure.derived(
             "cost of an accepted clip, allocation basis",
             float(month.value) / accepted,
             "USD/clip",
-            "GPU rent a month / accepted clips of own GPUs",
+            "cost of the fleet a month / accepted clips",
             (month, clips),
             range=month.range and month.range.scaled(1 / accepted),
         ),
         "usage_usd_per_accepted_clip": Figure.derived(
             "cost of an accepted clip, usage basis",
-            busy_usd / accepted,
+            (busy_usd + handed_usd) / accepted,
             "USD/clip",
-            "rent of the hours that render (spot restarts included) / accepted clips of own GPUs",
+            "(rent of the hours that render, spot restarts included, + what is handed over) / "
+            "accepted clips",
             (*usage, clips),
         ),
         "busy_usd_per_month": Figure.derived(
@@ -738,9 +1013,9 @@ def _summary(
         ),
         "idle_usd_per_month": Figure.derived(
             "rent of idle hours a month",
-            max(0.0, float(month.value) - busy_usd - cold_usd),
+            max(0.0, float(month.value) - busy_usd - cold_usd - handed_usd),
             "USD/month",
-            "GPU rent − rent of the hours that render − cold starts",
+            "cost of the fleet − rent of the hours that render − cold starts − what is handed over",
             (month, *usage),
         ),
         "cold_start_usd_per_month": Figure.derived(
@@ -749,12 +1024,20 @@ def _summary(
             "USD/month",
             "starts × billed seconds of a cold start × USD per GPU-hour",
             [
-                Figure.entered("cold start", chosen[0].search.wishes.cold_start_s, "s", "entered"),
-                *(r.price for p in pools for r in p.rentals),
+                Figure.entered("cold start", wishes.cold_start_s, "s", "entered"),
+                *(r.price for r in rentals),
             ],
             basis=Basis.ESTIMATED,
         ),
     }
+    if handed:
+        summary["handed_over_usd_per_month"] = Figure.derived(
+            "clips handed to APIs a month",
+            handed_usd,
+            "USD/month",
+            "sum of the lines of what is handed over",
+            [pool.handed_over_share for pool in pools if pool.handed_over_share],
+        )
     by_hour = [sum(hour) for hour in zip(*(pool.gpus_by_hour for pool in pools), strict=True)]
     summary["gpus"] = Figure.derived(
         "GPUs at most at once", max(by_hour), "GPUs", "highest hour of the week over all pools",
@@ -762,10 +1045,7 @@ def _summary(
     )  # fmt: skip
     summary["utilisation"] = Figure.derived(
         "share of the rented GPU-hours that renders",
-        math.fsum(one.candidate.need.busy_hours * one.candidate.hardware.per_clip for one in chosen)
-        / math.fsum(
-            one.candidate.paid_slot_hours * one.candidate.hardware.per_clip for one in chosen
-        ),
+        math.fsum(r.busy_gpu_hours for r in rentals) / math.fsum(map(_paid_hours, rentals)),
         "",
         "busy GPU-hours / rented GPU-hours",
         [pool.utilisation for pool in pools],
@@ -896,25 +1176,35 @@ def _crossings(
 ) -> BreakEven:
     """Search where the fleet's cost per accepted clip crosses the API's: first and last time."""
 
-    def cheaper(clips: float) -> bool:
+    def more(clips: float) -> float:
         factor = clips / wanted
-        return math.fsum(one.usd_at(factor) for one in chosen) / (accepted * factor) < api_usd
+        cost = math.fsum(one.usd_at(factor) for one in chosen) / (accepted * factor)
+        return math.log(cost / api_usd)
 
-    def between(low: float, high: float) -> float:
-        side = cheaper(low)
-        for _ in range(6):
-            middle = math.sqrt(low * high)
-            low, high = (middle, high) if cheaper(middle) is side else (low, middle)
+    def between(place: int) -> float:
+        (low, low_usd), (high, high_usd) = by_volume[place - 1], by_volume[place]
+        below, above = math.log(low_usd / api_usd), math.log(high_usd / api_usd)
+        nudge = 0.003
+        for _ in range(8):
+            if high <= low * 1.01:
+                break
+            part = min(0.95, max(0.05, below / (below - above))) if below != above else 0.5
+            middle = low * (high / low) ** part * (1 + nudge)
+            middle = min(max(middle, low * 1.002), high / 1.002)
+            found = more(middle)
+            if (found < 0) is (below < 0):
+                low, below, nudge = middle, found, 0.003
+            else:
+                high, above, nudge = middle, found, -0.003
         return high
 
     signs = [cost < api_usd for _, cost in by_volume]
     turns = [i for i in range(1, len(signs)) if signs[i] is not signs[i - 1]]
     first = last = None
     if turns:
-        first = between(by_volume[turns[0] - 1][0], by_volume[turns[0]][0])
-        last = first
+        first = last = between(turns[0])
         if turns[-1] != turns[0]:
-            last = between(by_volume[turns[-1] - 1][0], by_volume[turns[-1]][0])
+            last = between(turns[-1])
     return BreakEven(
         api=api,
         usd_per_accepted_clip=api_usd,
@@ -936,8 +1226,9 @@ def _warnings(
         for rental in pool.rentals:
             offer = rental.offer
             if offer.purchase == "spot":
+                need = one.candidate.remainder[1] if one.candidate.remainder else one.candidate.need
                 found.append(
-                    f"{offer.id}: {one.candidate.interruptions_per_h:.2g} interruptions an hour of "
+                    f"{offer.id}: {need.interruptions_per_h:.2g} interruptions an hour of "
                     "each instance are assumed"
                 )
             note = f" ({offer.note})" if offer.note else ""

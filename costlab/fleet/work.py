@@ -19,6 +19,8 @@ PURCHASES: tuple[Purchase, ...] = (
     "owned", "reserved", "on_demand", "community", "spot", "serverless",
 )  # fmt: skip
 End = Literal["low", "high"]
+MOST_HANDED_OVER = 0.95
+"""The largest share of an hour's clips that may be handed over: a fleet makes some itself."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,7 +33,10 @@ class Wishes:
     lets GPUs go in quiet hours. Spot instances are interrupted ``interruptions_per_hour`` times an
     hour where that is entered, else as the deployment or the source says. ``cold_start_s`` is what
     a rented GPU needs from order to first clip. ``gpus`` narrows the search to those types (empty:
-    all on sale), ``gpus_per_clip`` to those slots. ``growth_per_month`` is a share.
+    all on sale), ``gpus_per_clip`` to those slots. ``growth_per_month`` is a share. With ``mix``
+    the hourly part of a fleet may be other GPUs than its base. ``hand_over`` is the largest share
+    of any hour's clips that may go to the cheapest API that can make them, where they would wait
+    longer than promised: 0 for none, None for as the policy says.
     """
 
     finish_s: float | None = None
@@ -44,6 +49,8 @@ class Wishes:
     gpus: tuple[str, ...] = ()
     gpus_per_clip: tuple[int, ...] = GPUS_PER_CLIP
     growth_per_month: float = 0.0
+    mix: bool = True
+    hand_over: float | None = None
 
     def __post_init__(self) -> None:
         if self.finish_s is not None and not self.finish_s > 0:
@@ -63,6 +70,10 @@ class Wishes:
         if not 0 <= self.growth_per_month < math.inf:
             raise InvalidArgument(
                 f"growth_per_month must be 0 or more, got {self.growth_per_month}"
+            )
+        if self.hand_over is not None and not 0 <= self.hand_over <= MOST_HANDED_OVER:
+            raise InvalidArgument(
+                f"hand_over must be within 0 and {MOST_HANDED_OVER}, got {self.hand_over}"
             )
 
 
@@ -178,6 +189,11 @@ class Hardware:
     def gpu(self) -> str:
         """The GPU type's id."""
         return performance.gpu(self.deployment.gpu).id
+
+    @property
+    def name(self) -> str:
+        """GPU type and GPUs of a slot, which tell the hardware of one work apart."""
+        return f"{self.per_clip} × {self.gpu}"
 
     @property
     def per_clip(self) -> int:
