@@ -32,6 +32,7 @@ PAGES = (
     "routing",
     "capacity",
     "prices",
+    "quality",
     "prediction",
     "accuracy",
     "benchmark",

@@ -19,6 +19,7 @@ from costlab.cli.capacity import capacity_group
 from costlab.cli.lineage import explain, verify
 from costlab.cli.policies import policy_group
 from costlab.cli.prices import prices_group, quote
+from costlab.cli.quality import quality_group
 from costlab.cli.shared import Day, Refusing, emit, json_option, refuse_other_options
 from costlab.core import plain
 
@@ -34,6 +35,7 @@ main.add_command(prices_group)
 main.add_command(bench_group)
 main.add_command(capacity_group)
 main.add_command(policy_group)
+main.add_command(quality_group)
 main.add_command(explain)
 main.add_command(verify)
 
@@ -84,11 +86,12 @@ def _page_settings(config: Path) -> dict[str, str]:
 
 def _shelves() -> tuple[Any, ...]:
     """Return every table of the book."""
-    from costlab import catalog, performance, routing, scenarios, traffic
+    from costlab import catalog, performance, quality, routing, scenarios, traffic
 
     return (
         *catalog.SHELVES,
         *performance.SHELVES,
+        *quality.SHELVES,
         traffic.MIXES,
         routing.POLICIES,
         scenarios.SCENARIOS,
