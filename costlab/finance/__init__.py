@@ -15,6 +15,7 @@ from costlab.finance.terms import (
     Reserved,
     Terms,
     month_of,
+    read_terms,
 )
 
 __all__ = [
@@ -52,6 +53,7 @@ __all__ = [
     "read",
     "read_focus",
     "read_invoices",
+    "read_terms",
     "share_out",
     "tallies",
     "total",

@@ -217,6 +217,12 @@ def shapley(
     return found
 
 
+_Known = Literal["used", "paid", "clips"]
+_UNTOLD: dict[_Known, str] = {
+    "used": "",
+    "paid": "no seconds at work on one side: efficiency holds utilisation",
+    "clips": "no seconds on one side: price is that of a clip and holds efficiency",
+}
 _Side = tuple[Fraction, Fraction, Fraction]
 """Units at work a clip, paid over working units, micro-dollars a paid unit."""
 
@@ -230,36 +236,43 @@ def _values(
     if not any(made):
         both = pair[0] is not None and pair[1] is not None
         return ("price", "no clips: all price") if both else ("mix", "no clips, one side: all mix")
-    tell = all(tally.used > 0 and tally.paid > 0 for tally, has in zip(pair, made, strict=True)
-               if tally and has)  # fmt: skip
-    note = "" if tell else "no seconds on one side: efficiency holds utilisation"
-    if all(made):
-        first, second = (_side(tally, tell) for tally in pair if tally)
-        return (first, second), note
+    sides = [tally for tally, has in zip(pair, made, strict=True) if tally and has]
+    known = _known(sides)
+    if len(sides) == 2:
+        return (_side(sides[0], known), _side(sides[1], known)), _UNTOLD[known]
     own = 0 if made[0] else 1
-    here = pair[own]
-    assert here is not None
+    here = sides[0]
     if cost[1 - own]:
         idle: Factor = "utilisation" if here.gpu else "mix"
         return idle, f"no clips on one side, yet a cost: all {idle}"
     there = days[1 - own]
-    price = _listed(here, there, ratio, tell) if there else None
+    price = _listed(here, there, ratio, known) if there else None
     if price is None:
         return "mix", "one side only, no list price on the other: all mix"
-    side = _side(here, tell)
+    side = _side(here, known)
     other = (side[0], side[1], price)
     note = f"one side only: list price of {there} on the other"
     return ((side, other) if own == 0 else (other, side)), note
 
 
-def _side(tally: Tally, tell: bool) -> _Side:
+def _known(sides: Sequence[Tally]) -> _Known:
+    """Return how much every side tells: units at work too, units paid only, or clips alone."""
+    if all(tally.paid > 0 for tally in sides):
+        return "used" if all(tally.used > 0 for tally in sides) else "paid"
+    return "clips"
+
+
+def _side(tally: Tally, known: _Known) -> _Side:
     clips = Fraction(tally.clips, 1_000_000)
-    if not tell:
+    if known == "clips":
         return Fraction(1), Fraction(1), Fraction(tally.micro) / clips
-    return tally.used / clips, tally.paid / tally.used, Fraction(tally.micro) / tally.paid
+    price = Fraction(tally.micro) / tally.paid
+    if known == "paid":
+        return tally.paid / clips, Fraction(1), price
+    return tally.used / clips, tally.paid / tally.used, price
 
 
-def _listed(tally: Tally, day: date, ratio: Ratio, tell: bool) -> Fraction | None:
+def _listed(tally: Tally, day: date, ratio: Ratio, known: _Known) -> Fraction | None:
     """Return the list price, in micro-dollars a paid unit, of a route's own basket on a day."""
     cost = Fraction(0)
     for charge in tally.listed:
@@ -269,7 +282,7 @@ def _listed(tally: Tally, day: date, ratio: Ratio, tell: bool) -> Fraction | Non
         cost += charge.list_micro * moved
     if not cost:
         return None
-    return cost / (tally.paid if tell else Fraction(tally.clips, 1_000_000))
+    return cost / (Fraction(tally.clips, 1_000_000) if known == "clips" else tally.paid)
 
 
 def _factors(

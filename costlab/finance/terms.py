@@ -10,8 +10,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import date, timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Literal
 
+from costlab import store
 from costlab.catalog.rental import capital_recovery_factor
 from costlab.core import BadData, InvalidArgument, micro_usd
 from costlab.finance.charges import NANO
@@ -300,3 +302,8 @@ class Terms:
     def supplies(self) -> tuple[Owned | Reserved, ...]:
         """What GPU-hours are taken from, in this order, before any are rented."""
         return (*self.owned, *self.reserved)
+
+
+def read_terms(path: Path) -> Terms:
+    """Return the terms of a YAML file, fields as in `Terms`; raises `BadData` naming each fault."""
+    return store.parse(store.read_mapping(path), Terms, path.name)[0]
