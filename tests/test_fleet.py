@@ -12,7 +12,17 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from streamlit.testing.v1 import AppTest
 
-from costlab import capacity, catalog, fleet, present, projection, scenarios, traffic, unitcost
+from costlab import (
+    capacity,
+    catalog,
+    fleet,
+    present,
+    projection,
+    routing,
+    scenarios,
+    traffic,
+    unitcost,
+)
 from costlab.cli import main
 from costlab.core import CannotServe, InvalidArgument, UnknownName, usd
 from costlab.fleet import check, search, work
@@ -237,6 +247,190 @@ def test_serverless_serves_a_few_clips_if_people_may_wait_for_its_start(
     assert all(r.offer.purchase != "serverless" for p in hurried.pools for r in p.rentals)
 
 
+@settings(max_examples=4, deadline=None)
+@given(clips=st.floats(300, 40_000), more=st.floats(1.01, 2), most=st.sampled_from([0.05, 0.5]))
+def test_handing_over_and_mixing_never_cost_more_and_more_demand_never_costs_less(
+    clips: float, more: float, most: float
+) -> None:
+    asked = scenarios.scenario("brand-studio")
+    some = fleet.Wishes(gpus=("H100-SXM", "GH200", "RTX-PRO-6000"), gpus_per_clip=(1,))
+    handing = replace(some, hand_over=most)
+    cost = found(asked, handing, clips_per_month=clips)
+    assert cost <= found(asked, some, clips_per_month=clips) + 0.01
+    assert found(asked, some, clips_per_month=clips) <= (
+        found(asked, replace(some, mix=False), clips_per_month=clips) + 0.01
+    )
+    assert cost <= found(asked, handing, clips_per_month=clips * more) + 0.01
+
+
+def test_what_is_handed_over_has_its_own_lines_and_agrees_with_the_simulation(
+    studio: scenarios.Scenario,
+) -> None:
+    plan = fleet.plan(studio, wishes=fleet.Wishes(hand_over=0.2))
+    (pool,) = plan.pools
+    assert pool.way == "handed over"
+    assert pool.kept
+    total = plan.summary["usd_per_month"].value
+    assert total == usd(sum(line.micro_usd for line in plan.bill))
+    handed = float(plan.summary["handed_over_usd_per_month"].value)
+    parts = ("busy", "idle", "cold_start", "handed_over")
+    spent = [float(plan.summary[f"{name}_usd_per_month"].value) for name in parts]
+    assert sum(spent) == pytest.approx(float(total))
+    assert handed == pytest.approx(sum(one.line.micro_usd for one in pool.handed_over) / 1e6)
+    (part,), (one,) = pool.handed_over, pool.classes
+    assert pool.handed_over_share is not None
+    share = float(pool.handed_over_share.value)
+    assert part.attempts_per_month == pytest.approx(one.attempts_per_month * share)
+    assert pool.handed_over_share.range is not None
+    assert pool.handed_over_share.range.high - pool.handed_over_share.range.low < 0.02
+    alone = unitcost.on_api(part.api, _request(studio), studio.date)
+    billed = (1 - studio.api_failure_share) if not alone.failures_billed else 1.0
+    own = studio.deployments[0].failure_share
+    attempts = float(part.line.quantity) / billed * (1 - studio.api_failure_share) / (1 - own)
+    assert attempts == pytest.approx(part.attempts_per_month, rel=1e-6)
+
+
+def _request(asked: scenarios.Scenario) -> Any:
+    return traffic.mix(asked.mix).segments[0].request()
+
+
+def a_need(erlangs: float, slot_s: float = 300.0, hours: int = 720) -> search.Need:
+    """A steady load, the same in every hour."""
+    plain = work.Work(
+        deployment=scenarios.scenario("brand-studio").deployments[0],
+        streams=(), own_seconds=(), hours=hours, peak_factor=1.0,
+        shares=(1.0,) * 168, batch_utilisation=0.95,
+    )  # fmt: skip
+    per_month = erlangs / slot_s * 3600 * hours
+    return search.Need(loads=(capacity.Load(per_month=per_month, slot_s=slot_s),), work=plain)
+
+
+def test_at_once_is_erlangs_loss_and_waiting_hands_over_less() -> None:
+    at_once = search.handed_over(a_need(2.7), 5, 0.0)
+    assert at_once[0, 0] == 1
+    assert at_once[7, 3] == pytest.approx(capacity.handed_over(0.009, 300.0, 3), rel=1e-12)
+    later = search.handed_over(a_need(2.7), 5, 120.0)
+    assert (later[:, 1:] < at_once[:, 1:]).all()
+    assert (search.handed_over(a_need(2.8), 5, 120.0)[:, 1:] > later[:, 1:]).all()
+
+
+@pytest.mark.parametrize(("slots", "erlangs", "wait_s"), [(8, 7.6, 150.0), (30, 33.0, 60.0)])
+def test_the_formula_for_what_is_handed_over_agrees_with_long_simulation(
+    slots: int, erlangs: float, wait_s: float
+) -> None:
+    ahead = int(wait_s * slots / 300.0)
+    clip = capacity.Workload(
+        name="clip", service_s={"own": 300.0, "api": 1.0}, overflow_to="api", overflow_queue=ahead
+    )
+    per_hour = erlangs / 300.0 * 3600
+    demand = capacity.Demand.drawn([(clip, per_hour)], 200_000 / per_hour, 3)
+    pools = [capacity.Pool(name="own", servers=slots), capacity.Pool(name="api", servers=2000)]
+    seen = float((capacity.simulate_pools(pools, demand).pool == 1).mean())
+    said = float(search.handed_over(a_need(erlangs), slots, wait_s)[0, slots])
+    assert said == pytest.approx(seen, rel=0.15)
+
+
+@settings(max_examples=25, deadline=None)
+@given(data=st.data())
+def test_hours_on_are_the_best_there_are(data: st.DataObject) -> None:
+    import itertools
+
+    import numpy as np
+
+    hours = 7
+    saved = np.array(
+        [data.draw(st.lists(st.floats(0, 4), min_size=hours, max_size=hours)) for _ in range(2)]
+    )
+    offer = catalog.offers(scenarios.scenario("social-app").date, gpu="H100-SXM")[0]
+    buy = work.Buy(
+        offer=offer, gpus=1, slots=1, usd_per_hour=2.0, cold_hours=data.draw(st.floats(0, 1)),
+        interruptions_per_h=0,
+    )  # fmt: skip
+    gains, on = search._hours_on(saved, buy)
+    for n, gain in enumerate(gains):
+        best = max(
+            sum(saved[n][h] - 2.0 for h in range(hours) if way[h])
+            - 2.0 * buy.cold_hours * sum(way[h] and not way[h - 1] for h in range(hours))
+            for way in itertools.product((False, True), repeat=hours)
+        )
+        assert gain == pytest.approx(best, abs=1e-9)
+        assert len(on[n]) == hours
+
+
+def test_two_kinds_of_gpu_serve_one_model_where_that_is_cheaper() -> None:
+    asked = replace(scenarios.scenario("social-app"), clips_per_month=60_000)
+    wishes = fleet.Wishes(gpus=("H100-SXM", "GH200"), gpus_per_clip=(1,),
+                          purchases=("owned", "on_demand"))  # fmt: skip
+    pools = fleet.plan(asked, wishes=wishes).pools
+    mixed = [pool for pool in pools if pool.way == "mixed"]
+    assert mixed
+    for pool in mixed:
+        assert pool.kept
+        base, hourly = pool.rentals
+        assert base.offer.gpu != hourly.offer.gpu
+        assert base.all_week
+        assert not hourly.all_week
+        assert 0 < base.busy_gpu_hours <= base.gpu_hours
+        assert 0 < hourly.busy_gpu_hours <= hourly.gpu_hours
+        assert sum(pool.busy_by_hour) > 0
+    alone = fleet.plan(asked, wishes=replace(wishes, mix=False))
+    assert all(pool.way == "one kind" for pool in alone.pools)
+
+
+def test_spot_may_stand_beside_a_steady_base(studio: scenarios.Scenario) -> None:
+    wishes = replace(H100, purchases=("reserved", "spot"), interruptions_per_hour=0.05)
+    plan = fleet.plan(replace(studio, clips_per_month=60_000), wishes=wishes)
+    (pool,) = plan.pools
+    tried = {pool.way, *(one.way for one in pool.others)}
+    tried |= {pool.runner_up.way} if pool.runner_up else set()
+    assert "spot beside" in tried
+    assert pool.kept
+
+
+def test_warm_workers_are_kept_where_a_start_takes_longer_than_people_wait(
+    studio: scenarios.Scenario,
+) -> None:
+    asked = replace(studio, clips_per_month=30_000, p95_wait_s=60.0)
+    wishes = fleet.Wishes(gpus=("H100-SXM",), gpus_per_clip=(1,), purchases=("serverless",))
+    search_ = next(iter(_searches(asked, wishes)))
+    (hardware,) = [one for one in search_.hardware if one.serverless]
+    out = search_.worker(hardware, (0,))
+    assert out.most == 0.05
+    made = search_.beside(hardware, 0.0, out, search_.work, (0,))
+    assert made is not None
+    assert made.rent.base_count > 0
+    assert max(made.rent.handed_over) <= 0.05
+    played = check.play(made, 60.0, wishes.cold_start_s)
+    assert played.keeps(made.wait_s)
+    assert played.rush_handed_over.interval.low <= 0.05
+    patient = search_.beside(hardware, 0.0, replace(out, most=1.0), search_.work, (0,))
+    assert patient is not None
+    assert patient.usd_per_month <= made.usd_per_month
+
+
+def _searches(asked: scenarios.Scenario, wishes: fleet.Wishes) -> list[search.Search]:
+    found = []
+    for one in work.works_of(projection.project(asked)):
+        hardware, _ = work.hardware_for(one, wishes, asked.date)
+        found.append(
+            search.Search(
+                work=one, hardware=tuple(hardware), wishes=wishes, promise_s=asked.p95_wait_s
+            )
+        )
+    return found
+
+
+def test_a_policy_that_hands_over_is_planned_so(studio: scenarios.Scenario) -> None:
+    rule = routing.Overflow(to="fal-wan2.2-a14b", after_wait_s=60.0)
+    policy = replace(routing.policy(studio.policy), overflow=rule)
+    plan = fleet.plan(studio, policy=policy, wishes=H100)
+    (pool,) = plan.pools
+    assert {one.api for one in pool.handed_over} == {"fal-wan2.2-a14b"}
+    none = fleet.plan(studio, policy=policy, wishes=replace(H100, hand_over=0.0))
+    assert not none.pools[0].handed_over
+    assert none.summary["usd_per_month"].value >= plan.summary["usd_per_month"].value
+
+
 def test_batch_work_is_level_and_has_no_wait() -> None:
     plan = fleet.plan(scenarios.scenario("overnight-batch"))
     assert plan.curve == ()
@@ -343,6 +537,7 @@ def test_every_figure_is_estimated_and_opens(studio: scenarios.Scenario) -> None
         {"interruptions_per_hour": -1.0},
         {"gpus_per_clip": ()},
         {"growth_per_month": -0.1},
+        {"hand_over": 1.0},
     ],
 )
 def test_wishes_that_make_no_sense_are_refused(wrong: dict[str, object]) -> None:
