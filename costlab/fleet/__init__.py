@@ -4,11 +4,13 @@
 
     projection ─▶ clips for own GPUs ─▶ by hour of the week ─▶ slots by hour (waiting formula)
     GPU types × GPUs per clip × offers of the day ──▶ rent ◀──────┘  a base all week, the rest by
-                                                       │             the hour, or all of it on spot
+                                                       │             the hour, alike or another;
+                                                       │             too long a wait ─▶ API
                               the cheapest ─▶ played out clip by clip ─▶ the plan
 
-A slot is the GPUs that make one clip together. Every pool has one kind of GPU and serves one
-deployment; what is searched is its GPU, the GPUs of a slot, and how each of them is bought.
+A slot is the GPUs that make one clip together. Every pool serves one deployment; what is searched
+is its GPUs, one kind or two, the GPUs of a slot, how each of them is bought, and what goes to an
+API when all are busy.
 """
 
 from costlab.fleet.answer import (
@@ -17,8 +19,10 @@ from costlab.fleet.answer import (
     BreakEven,
     Class,
     FleetPlan,
+    HandedOver,
     PoolPlan,
     Rental,
+    listed,
     plan,
 )
 from costlab.fleet.check import HourSeen
@@ -26,5 +30,5 @@ from costlab.fleet.work import GPUS_PER_CLIP, PURCHASES, Purchase, Wishes
 
 __all__ = [
     "GPUS_PER_CLIP", "PROMISES_S", "PURCHASES", "Alternative", "BreakEven", "Class", "FleetPlan",
-    "HourSeen", "PoolPlan", "Purchase", "Rental", "Wishes", "plan",
+    "HandedOver", "HourSeen", "PoolPlan", "Purchase", "Rental", "Wishes", "listed", "plan",
 ]  # fmt: skip

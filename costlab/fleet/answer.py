@@ -238,6 +238,18 @@ class FleetPlan:
             + _handed_words([one for pool in self.pools for one in pool.handed_over])
         )
 
+    @property
+    def utilisation_by_hour(self) -> tuple[float, ...]:
+        """The share of the rented GPUs that renders, by hour of the week over all pools.
+
+        0 where none is rented; for serverless, whose GPUs are a mean rounded up, at most 1.
+        """
+        busy = map(sum, zip(*(pool.busy_by_hour for pool in self.pools), strict=True))
+        rented = map(sum, zip(*(pool.gpus_by_hour for pool in self.pools), strict=True))
+        return tuple(
+            min(1.0, used / gpus) if gpus else 0.0 for used, gpus in zip(busy, rented, strict=True)
+        )
+
     def figures(self) -> dict[str, Figure]:
         """Return every figure by its path: ``summary/…``, ``pool/<route>/…``."""
         found = {f"summary/{name}": figure for name, figure in self.summary.items()}
@@ -266,6 +278,7 @@ class FleetPlan:
                 "bill": [
                     plain(line) | {"usd": format(usd(line.micro_usd), "f")} for line in self.bill
                 ],
+                "utilisation_by_hour": self.utilisation_by_hour,
                 "curve": [{"promise_s": s, "usd_per_month": cost} for s, cost in self.curve],
                 "cost_by_volume": [
                     {"clips_per_month": clips, "usd_per_accepted_clip": cost}

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import streamlit as st
 
@@ -20,7 +21,14 @@ PURCHASES = {
     "community": ("Other people's machines", "#8C6D31"),
     "serverless": ("Serverless", "#CC79A7"),
 }
-BUSY, IDLE, COLD, WAITING = "#D55E00", "#9E9E9E", "#56B4E9", "#CC79A7"
+BUSY, IDLE, COLD, WAITING, HANDED = "#D55E00", "#9E9E9E", "#56B4E9", "#CC79A7", "#F0E442"
+WAYS = {
+    "one kind": "one kind of GPU",
+    "mixed": "two kinds of GPU",
+    "spot beside": "spot beside steady GPUs",
+    "serverless": "serverless",
+    "handed over": "some clips to an API",
+}
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -79,6 +87,7 @@ def page() -> None:
     with waits:
         _waits(plan)
     with rest:
+        _what_if(plan)
         _day(plan)
         left, right = st.columns(2)
         with left:
@@ -118,7 +127,26 @@ def _wishes(asked: scenarios.Scenario) -> fleet.Wishes:
         key=f"fleet-buy-{asked.id}",
         help="The scenario's own offer is always allowed.",
     )
-    hours, start, spot, more = st.columns(4, vertical_alignment="bottom")
+    kinds, hand, more = st.columns(3, vertical_alignment="bottom")
+    mix = kinds.toggle(
+        "Two kinds of GPU may share the work",
+        value=True,
+        key=f"fleet-mix-{asked.id}",
+        help="A base of one kind all week, and another kind, or spot, by the hour.",
+    )
+    hand_over = hand.select_slider(
+        "When all are busy, an API may take",
+        [None, 0.01, 0.05, 0.2, 0.5],
+        value=None,
+        format_func=lambda share: "what the policy says" if share is None else f"up to {share:.0%}",
+        key=f"fleet-hand-{asked.id}",
+        help="Of any hour's clips, those that would wait longer than promised go to the cheapest "
+        "API of the scenario that can make them (overflow).",
+    )
+    growth = more.number_input(
+        "Growth a month (%)", 0.0, 100.0, 5.0, 1.0, format="%.0f", key=f"fleet-growth-{asked.id}"
+    )
+    hours, start, spot = st.columns(3, vertical_alignment="bottom")
     by_the_hour = hours.toggle(
         "Give GPUs back in quiet hours",
         value=True,
@@ -143,15 +171,14 @@ def _wishes(asked: scenarios.Scenario) -> fleet.Wishes:
         key=f"fleet-spot-{asked.id}",
         help="Most sellers do not say how often. A clip that is cut off starts over.",
     )
-    growth = more.number_input(
-        "Growth a month (%)", 0.0, 100.0, 5.0, 1.0, format="%.0f", key=f"fleet-growth-{asked.id}"
-    )
     return fleet.Wishes(
         purchases=tuple(name for name in fleet.PURCHASES if name in bought),
         by_the_hour=by_the_hour,
         cold_start_s=cold_start_s,
         interruptions_per_hour=rate,
         growth_per_month=growth / 100,
+        mix=mix,
+        hand_over=hand_over,
     )
 
 
@@ -184,11 +211,11 @@ def _fleet_words(plan: fleet.FleetPlan) -> str:
                 "serverless": "{}s, serverless,",
             }[bought].format(rental.offer.gpu)
             when = "all week" if rental.all_week else "by the hour"
-            when = "paid by use" if bought == "serverless" else when
+            if bought == "serverless":
+                when = "kept warm" if rental.all_week else "paid by use"
             text = how if bought in ("owned", "reserved") else f"{how} {when}"
             counts[text] = counts.get(text, 0) + rental.gpus
-    parts = [f"{count} {text}" for text, count in counts.items()]
-    return " and ".join([", ".join(parts[:-1]), parts[-1]] if len(parts) > 1 else parts)
+    return fleet.listed([f"{count} {text}" for text, count in counts.items()])
 
 
 def _answer(plan: fleet.FleetPlan) -> None:
@@ -203,7 +230,7 @@ def _answer(plan: fleet.FleetPlan) -> None:
     own = summary["own_usd_per_month"]
     st.markdown(
         f"The scenario's own GPUs, paid around the clock, come to {present.money(own.value)} a "
-        f"month. {_cheapest_api(plan)} {_outgrown(plan)}".replace("$", r"\$")
+        f"month. {_handed(plan)} {_cheapest_api(plan)} {_outgrown(plan)}".replace("$", r"\$")
     )
     tiles = st.columns(5)
     with tiles[0]:
@@ -231,6 +258,22 @@ def _answer(plan: fleet.FleetPlan) -> None:
             "Simulated clip by clip in the week's busiest hour, with its 90 % interval.",
         )
     look.remarks(plan.warnings)
+
+
+def _handed(plan: fleet.FleetPlan) -> str:
+    """Say what goes to APIs when the GPUs are busy, and what it costs."""
+    handed = plan.summary.get("handed_over_usd_per_month")
+    if handed is None:
+        return ""
+    parts = [part for pool in plan.pools for part in pool.handed_over]
+    apis = fleet.listed(sorted({part.api for part in parts}))
+    share = math.fsum(part.attempts_per_month for part in parts) / math.fsum(
+        one.attempts_per_month for pool in plan.pools for one in pool.classes
+    )
+    return (
+        f"When all GPUs are busy, **{apis}** takes {present.percent(share)} of the clips, for "
+        f"{present.money(handed.value)} of that."
+    )
 
 
 def _cheapest_api(plan: fleet.FleetPlan) -> str:
@@ -282,10 +325,13 @@ def _week(plan: fleet.FleetPlan) -> None:
         "type": "scatter",
         "x": hours,
         "y": [sum(hour) for hour in zip(*(p.busy_by_hour for p in plan.pools), strict=True)],
-        "customdata": labels,
+        "customdata": [
+            [label, share] for label, share in zip(labels, plan.utilisation_by_hour, strict=True)
+        ],
         "name": "rendering",
         "line": {"color": BUSY, "width": 2},
-        "hovertemplate": "%{customdata}: %{y:.1f} render<extra></extra>",
+        "hovertemplate": "%{customdata[0]}: %{y:.1f} render, %{customdata[1]:.0%} of those rented"
+        "<extra></extra>",
     }
     look.chart(
         [*areas, busy],
@@ -301,6 +347,58 @@ def _week(plan: fleet.FleetPlan) -> None:
             "yaxis": {"title": {"text": "GPUs"}, "rangemode": "tozero"},
         },
         key="fleet-week",
+    )
+
+
+@st.fragment
+def _what_if(plan: fleet.FleetPlan) -> None:
+    """Put other rules for renting beside the plan's, when asked to."""
+    if not st.toggle(
+        "Compare other rules: spot, keeping GPUs on, slow starts, an API when busy",
+        key=f"fleet-what-if-{plan.scenario.id}",
+    ):
+        return
+    asked, wishes = plan.scenario, plan.wishes
+    spot = tuple(name for name in fleet.PURCHASES if name in (*wishes.purchases, "spot"))
+    variants: dict[str, fleet.Wishes] = {
+        "as planned": wishes,
+        "GPUs stay on all week": replace(wishes, by_the_hour=False),
+        "a start takes 30 min": replace(wishes, cold_start_s=1800.0),
+        "spot, taken away every 100 h": replace(
+            wishes, purchases=spot, interruptions_per_hour=0.01
+        ),
+        "spot, taken away every 5 h": replace(wishes, purchases=spot, interruptions_per_hour=0.2),
+        "one kind of GPU": replace(wishes, mix=False),
+        "up to 5 % to an API when busy": replace(wishes, hand_over=0.05),
+        "up to 20 % to an API when busy": replace(wishes, hand_over=0.2),
+    }
+    here = float(plan.summary["usd_per_month"].value)
+    rows: list[dict[str, Any]] = []
+    for title, other in variants.items():
+        try:
+            found = planned(asked, other, store.version())
+        except CannotServe as error:
+            rows.append({"If": title, "Fleet": str(error)})
+            continue
+        cost = float(found.summary["usd_per_month"].value)
+        wait = found.summary.get("p95_wait_s")
+        rows.append(
+            {
+                "If": title,
+                "USD a month": cost,
+                "Change": cost - here,
+                "95 % wait at most": _time(float(wait.value)) if wait else None,
+                "Fleet": found.words,
+            }
+        )
+    st.dataframe(
+        rows,
+        hide_index=True,
+        placeholder="–",
+        column_config={
+            "USD a month": st.column_config.NumberColumn(format="$%,.0f"),
+            "Change": st.column_config.NumberColumn(format="%+,.0f"),
+        },
     )
 
 
@@ -423,10 +521,16 @@ def _day(plan: fleet.FleetPlan) -> None:
     st.markdown(
         f"**{hour}:00 to {hour + 1}:00** — {seen.asked:,} clips are asked for. At half past, "
         f"{seen.rendering:,} of {max(seen.slots, seen.rendering):,} {_places(pool)} are at work, "
-        f"and {seen.waiting:,} people wait. Of those who ask in this hour 95 % start within "
-        f"{_time(seen.p95_wait_s)}; the longest wait is {_time(seen.longest_wait_s)}."
+        f"and {seen.waiting:,} people wait.{_sent_away(seen)} Of those who ask in this hour 95 % "
+        f"start within {_time(seen.p95_wait_s)}; the longest wait is {_time(seen.longest_wait_s)}."
     )
     _places_chart(pool, seen)
+
+
+def _sent_away(seen: fleet.HourSeen) -> str:
+    if not seen.handed_over:
+        return ""
+    return f" In this hour {seen.handed_over:,} clips are handed over."
 
 
 def _busiest(day: Sequence[fleet.HourSeen]) -> int:
@@ -553,8 +657,11 @@ def _rent(plan: fleet.FleetPlan) -> None:
         ("making clips", "busy_usd_per_month", BUSY),
         ("ready, not used", "idle_usd_per_month", IDLE),
         ("starting up", "cold_start_usd_per_month", COLD),
+        ("made by an API", "handed_over_usd_per_month", HANDED),
     )
-    figures = [(title, plan.summary[name], colour) for title, name, colour in parts]
+    figures = [
+        (title, plan.summary[name], colour) for title, name, colour in parts if name in plan.summary
+    ]
     look.chart(
         [
             {
@@ -576,11 +683,24 @@ def _rent(plan: fleet.FleetPlan) -> None:
         key="fleet-rent",
     )
     summary = plan.summary
-    st.markdown(
-        f"{look.badge(summary['usd_per_accepted_clip'].basis)} An accepted clip costs "
-        f"**{present.money(summary['usd_per_accepted_clip'].value)}** with everything that is "
-        f"paid (allocation), **{present.money(summary['usage_usd_per_accepted_clip'].value)}** "
-        "by busy seconds alone (usage).".replace("$", r"\$")
+    total, used = summary["usd_per_accepted_clip"], summary["usage_usd_per_accepted_clip"]
+    st.dataframe(
+        [
+            {
+                "A clip that is kept costs": "with everything that is paid (allocation)",
+                "USD": float(total.value),
+                "of the month": present.money(summary["usd_per_month"].value),
+            },
+            {
+                "A clip that is kept costs": "by its own seconds alone (usage)",
+                "USD": float(used.value),
+                "of the month": present.money(
+                    float(summary["usd_per_month"].value) * float(used.value) / float(total.value)
+                ),
+            },
+        ],
+        hide_index=True,
+        column_config={"USD": st.column_config.NumberColumn(format="$%.3f")},
     )
 
 
@@ -592,7 +712,7 @@ def _rentals(plan: fleet.FleetPlan) -> None:
                 "Clips of": pool.route + (", batch" if pool.batch else ""),
                 "GPUs": rental.gpus,
                 "Type": rental.offer.gpu,
-                "For one clip": pool.gpus_per_clip,
+                "For one clip": rental.gpus_per_clip,
                 "When": rental.when,
                 "Bought": PURCHASES[rental.offer.purchase][0],
                 "From": rental.offer.provider,
@@ -601,8 +721,20 @@ def _rentals(plan: fleet.FleetPlan) -> None:
             }
             for pool in plan.pools
             for rental in pool.rentals
+        ]
+        + [
+            {
+                "Clips of": pool.route,
+                "When": "when all are busy",
+                "Bought": f"{part.attempts_per_month:,.0f} clips of '{part.segment}'",
+                "From": part.api,
+                "USD a month": part.line.micro_usd / 1e6,
+            }
+            for pool in plan.pools
+            for part in pool.handed_over
         ],
         hide_index=True,
+        placeholder="–",
         column_config={
             "USD a GPU-hour": st.column_config.NumberColumn(format="$%.2f"),
             "USD a month": st.column_config.NumberColumn(format="$%,.0f"),
@@ -613,7 +745,14 @@ def _rentals(plan: fleet.FleetPlan) -> None:
         for pool in plan.pools
         if pool.runner_up
     ]
+    second += [
+        f"- **{pool.route}**, best with {WAYS[other.way]}: {other.words} — {other.why}"
+        for pool in plan.pools
+        for other in pool.others
+    ]
     if second:
-        st.markdown("Second best:\n" + "\n".join(second).replace("$", r"\$"))
+        st.markdown(
+            "Second best, and the best of other kinds:\n" + "\n".join(second).replace("$", r"\$")
+        )
     with st.expander("What was not searched, and why"):
         st.markdown("\n".join(f"- {text}" for text in plan.left_out))
