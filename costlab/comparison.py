@@ -77,19 +77,17 @@ def compare(
     }
     names = list(differing)
     bills: dict[frozenset[str], int] = {}
-    ends: dict[bool, projection.Projection] = {}
+    before, after = project(first), project(second)
+    ends = {frozenset[str](): before, frozenset(names): after}
     for size in range(len(names) + 1):
-        for made in combinations(names, size):
+        for made in map(frozenset, combinations(names, size)):
             changed = {f: getattr(second, f) for name in made for f in differing[name]}
-            answer = project(replace(first, **changed))
-            bills[frozenset(made)] = _bill(answer)
-            if size in (0, len(names)):
-                ends[size > 0] = answer
+            bills[made] = _bill(ends.get(made) or project(replace(first, **changed)))
     exact = {name: _shapley(name, names, bills) for name in names}
     rounded = _summing(exact, bills[frozenset(names)] - bills[frozenset()])
     return Comparison(
-        before=ends[False],
-        after=ends.get(True, ends[False]),
+        before=before,
+        after=after,
         changes=tuple(
             Change(name=name, words=_words(first, second, name), micro_usd=rounded[name])
             for name in names

@@ -28,6 +28,7 @@ FLAGS = [
 PAGES = (
     "overview",
     "scenario",
+    "compare",
     "traffic",
     "routing",
     "capacity",

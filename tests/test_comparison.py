@@ -54,6 +54,7 @@ def test_swapped_scenarios_have_opposite_parts() -> None:
 
 def test_a_scenario_against_itself_has_nothing_to_explain() -> None:
     found = compare(SOCIAL, replace(SOCIAL, id="same", title="Same"))
+    assert (found.before.scenario.id, found.after.scenario.id) == ("social-app", "same")
     assert found.changes == ()
     assert found.micro_usd == 0
 

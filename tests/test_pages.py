@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from streamlit.testing.v1 import AppTest
@@ -19,6 +20,14 @@ def test_a_page_opens_without_a_complaint(page: str) -> None:
     app.run()
     assert not app.exception
     assert not app.error
+
+
+def button(app: AppTest, label: str) -> Any:
+    return next(one for one in app.button if one.label == label)
+
+
+def field(app: AppTest, label: str) -> Any:
+    return next(one for one in app.text_input if one.label == label)
 
 
 def overview(name: str) -> AppTest:
@@ -68,8 +77,8 @@ def test_a_scenario_saved_on_the_page_is_found_by_the_library(own_store: Path) -
     app.run()
     app.selectbox(key="edited").set_value("dev-and-test").run()
     app.selectbox(key="dev-and-test-policy").set_value("all-api").run()
-    app.text_input[0].set_value("from-the-page")
-    app.button[0].click().run()
+    field(app, "Save as").set_value("from-the-page")
+    button(app, "Save scenario").click().run()
     assert not app.exception
     saved = scenarios.scenario("from-the-page")
     assert saved.policy == "all-api"
@@ -84,8 +93,8 @@ def test_nobody_saves_over_a_shipped_scenario_or_over_their_own_unasked(own_stor
             "from costlab.pages import scenario\nscenario.page()", default_timeout=120
         )
         app.run()
-        app.text_input[0].set_value(name)
-        app.button[0].click().run()
+        field(app, "Save as").set_value(name)
+        button(app, "Save scenario").click().run()
         assert not app.exception
         assert app.error, name
     assert scenarios.scenario("mine") == mine

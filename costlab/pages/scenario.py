@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -10,7 +10,7 @@ import streamlit as st
 
 from costlab import catalog, performance, present, projection, routing, scenarios, store, traffic
 from costlab.core import CostlabError, plain
-from costlab.pages import choose, look
+from costlab.pages import choose, drafts, look
 from costlab.pages.overview import projected
 
 SEGMENT_COLUMNS = (
@@ -29,19 +29,40 @@ def page() -> None:
     asked = choose.scenario("Start from", "edited")
     try:
         before = projected(asked, store.version())
-        edited, mix = _edit(asked, before)
+        history = drafts.of(asked, before.mix)
+        steps = st.container()
+        edited, mix = _edit(*history.now, key=history.key)
+        history.keep(edited, mix)
+        with steps:
+            _steps(history)
         after = projection.project(edited, mix=mix)
         _difference(before, after)
         _save(edited, mix)
+        _file(edited, mix)
     except CostlabError as error:
         look.refusal(error)
-    _compare(scenarios.known())
+
+
+def _steps(history: drafts.Drafts) -> None:
+    """Draw undo, redo and start over; what they do is seen at once."""
+    undo, redo, over, _ = st.columns([1, 1, 1, 4])
+    undo.button(
+        "Undo", icon=":material/undo:", on_click=history.undo, disabled=not history.can_undo,
+        width="stretch",
+    )  # fmt: skip
+    redo.button(
+        "Redo", icon=":material/redo:", on_click=history.redo, disabled=not history.can_redo,
+        width="stretch",
+    )  # fmt: skip
+    over.button(
+        "Start over", icon=":material/restart_alt:", on_click=history.start_over,
+        disabled=not history.changed, width="stretch",
+    )  # fmt: skip
 
 
 def _edit(
-    asked: scenarios.Scenario, before: projection.Projection
+    asked: scenarios.Scenario, drawn: traffic.TrafficMix, *, key: str
 ) -> tuple[scenarios.Scenario, traffic.TrafficMix]:
-    key = f"{asked.id}-"
     policies = routing.policies()
     first, second, third, fourth = st.columns(4)
     policy = first.selectbox(
@@ -53,7 +74,7 @@ def _edit(
     )
     volume = second.number_input(
         "Clips wanted a month",
-        value=float(before.mix.clips_per_month if asked.clips_per_month is None
+        value=float(drawn.clips_per_month if asked.clips_per_month is None
                     else asked.clips_per_month),
         step=1000.0,
         format="%.0f",
@@ -70,7 +91,7 @@ def _edit(
     day = fourth.date_input("Prices as of", value=asked.date, key=f"{key}day")
     st.markdown("**Traffic** — shares must sum to 1")
     segments = st.data_editor(
-        [_cells(segment, SEGMENT_COLUMNS) for segment in before.mix.segments],
+        [_cells(segment, SEGMENT_COLUMNS) for segment in drawn.segments],
         num_rows="dynamic",
         key=f"{key}segments",
         column_config={
@@ -115,8 +136,8 @@ def _edit(
     )
     mix = traffic.parse_mix(
         {
-            **plain(before.mix),
-            "segments": _over(before.mix.segments, _rows(segments)),
+            **plain(drawn),
+            "segments": _over(drawn.segments, _rows(segments)),
             "clips_per_month": volume,
         },
         "traffic table",
@@ -219,25 +240,33 @@ def _save(edited: scenarios.Scenario, mix: traffic.TrafficMix) -> None:
         st.success(f"Saved; the command line has it too: `costlab project {identity}`")
 
 
-def _compare(known: Mapping[str, scenarios.Scenario]) -> None:
-    st.subheader("Side by side")
-    chosen = st.multiselect(
-        "Scenarios to compare",
-        list(known),
-        default=list(known)[:2],
-        max_selections=4,
-        format_func=lambda key: known[key].title,
-        key="compared",
-    )
-    rows: dict[str, dict[str, str]] = {}
-    for name in chosen:
+def _file(edited: scenarios.Scenario, mix: traffic.TrafficMix) -> None:
+    """Let a person take the scenario along as a file, or bring one."""
+    left, right = st.columns(2)
+    with left:
+        st.subheader("Take it along")
+        st.caption(
+            "The file holds the scenario with its traffic. The address above opens this very view, "
+            "edits included, wherever the same prices are installed."
+        )
+        st.download_button(
+            "Download the scenario", drafts.as_file(edited, mix), f"{edited.id}.yaml",
+            "application/yaml", on_click="ignore", icon=":material/download:",
+        )  # fmt: skip
+    with right:
+        st.subheader("Bring one")
+        brought = st.file_uploader("A scenario file", type=["yaml", "yml"], key="brought")
+        if brought is None:
+            return
         try:
-            summary = projected(known[name], store.version()).summary
+            scenario, traffic_mix = drafts.from_file(brought.getvalue(), brought.name)
         except CostlabError as error:
             look.refusal(error)
-            continue
-        for quantity, figure in summary.items():
-            row = rows.setdefault(quantity, {"": look.words(quantity)})
-            row[f"{known[name].title} ({name})"] = present.figure(figure)
-    if rows:
-        st.dataframe(list(rows.values()), hide_index=True, placeholder="–")
+            return
+        st.markdown(f"**{scenario.title}**, {traffic_mix.clips_per_month:,.0f} clips a month")
+        if st.button("Keep it as mine", icon=":material/save:"):
+            if scenario.id in scenarios.known():
+                scenario = replace(scenario, id=f"{scenario.id}-brought"[:64])
+            own = replace(traffic_mix, id=f"{scenario.id}-mix"[:64])
+            scenarios.save(scenario, own)
+            st.success(f"Saved as `{scenario.id}`; choose it at the top.")
