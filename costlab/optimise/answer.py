@@ -19,7 +19,6 @@ from costlab.core import (
     CannotServe,
     CostlabError,
     Figure,
-    InvalidArgument,
     LineItem,
     plain,
     usd,
@@ -146,7 +145,7 @@ class Optimised:
     bill: tuple[LineItem, ...]
     baselines: tuple[Baseline, ...]
     shadow_prices: tuple[ShadowPrice, ...]
-    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
     columns: int
     rows: int
     seconds: Mapping[str, float]
@@ -231,7 +230,7 @@ class Optimised:
                 ],
                 "baselines": self.baselines,
                 "shadow_prices": self.shadow_prices,
-                "left_out": self.left_out,
+                "notes": self.notes,
                 "programme": {"columns": self.columns, "rows": self.rows, "seconds": self.seconds},
             }
         )
@@ -648,7 +647,7 @@ def _answer(
         bill=best.bill,
         baselines=tuple(_baselines(asked, policy, tried)),
         shadow_prices=tuple(_shadow_prices(asked, best)),
-        left_out=asked.left_out,
+        notes=asked.notes,
         columns=best.solution.columns,
         rows=best.solution.rows,
         seconds=best.solution.seconds,
@@ -785,19 +784,25 @@ def _shadow_prices(asked: Case, best: _Priced) -> Iterable[ShadowPrice]:
             words=f"One more second of allowed wait saves ${saved:,.2f} a month "
             f"(over the next {step:g} s).",
         )
-    if problem.min_rating is not None:
-        higher = problem.min_rating + _QUALITY_STEP
-        base = solve(problem).usd_per_month
+    if problem.min_rating is not None and solution.mean_rating > problem.min_rating + 1e-6:
+        yield ShadowPrice(
+            limit="mean rating",
+            step="1 point",
+            usd_per_month=0.0,
+            words=f"The mean rating of {problem.min_rating:g} asks for nothing more: the cheapest "
+            f"split has {solution.mean_rating:.0f}.",
+        )
+    elif problem.min_rating is not None:
+        words = f"One more point of the mean rating costs ${solution.rating_usd:,.2f} a month"
         try:
-            more = solve(replace(problem, min_rating=higher)).usd_per_month - base
-        except CannotServe as error:
-            words = f"The mean rating cannot rise by {_QUALITY_STEP:g} points: {error}"
-            more = math.nan
-        else:
-            words = (
-                f"Raising the mean rating by {_QUALITY_STEP:g} points costs ${more:,.2f} a month."
-            )
-        yield ShadowPrice(limit="mean rating", step="10 points", usd_per_month=more, words=words)
+            more = solve(replace(problem, min_rating=problem.min_rating + _QUALITY_STEP))
+            now = solve(problem).usd_per_month
+            words += f"; {_QUALITY_STEP:g} points ${more.usd_per_month - now:,.2f}."
+        except CannotServe:
+            words += f"; {_QUALITY_STEP:g} points are out of reach."
+        yield ShadowPrice(
+            limit="mean rating", step="1 point", usd_per_month=solution.rating_usd, words=words
+        )
     for kind, saves, names, unit in (
         ("clips at once", solution.at_once_saves, problem.providers, "concurrent clip at"),
         ("attempts an hour", solution.per_hour_saves, problem.providers, "attempt an hour at"),

@@ -101,7 +101,7 @@ class Case:
     pools: tuple[Pool, ...]
     buys: tuple[Buy, ...]
     problem: Problem
-    left_out: tuple[str, ...]
+    notes: tuple[str, ...]
 
     @property
     def volume(self) -> float:
@@ -191,17 +191,19 @@ def case(scenario: Scenario, mix: traffic.TrafficMix | None, limits: Limits) -> 
     mix = mix or traffic.mix(scenario.mix)
     hours = 24 * calendar.monthrange(scenario.date.year, scenario.date.month)[1]
     segments = tuple(segment for segment in mix.segments if segment.share > 0)
-    pools, left_out = _pools(scenario, limits)
+    pools, notes = _pools(scenario, limits)
     places = [segment.name for segment in segments]
     shape = np.array(mix.hours_of_week) * _volume(scenario, mix) / hours
     arcs: list[_Arc] = []
     nobody: list[str] = []
     providers: dict[str, int] = {}
-    unrated: set[str] = set()
+    unrated: dict[str, list[str]] = {}
     for number, segment in enumerate(segments):
         found, reasons = _arcs(scenario, segment, number, pools, providers)
-        unrated |= {arc.unit.model for arc in found if arc.rating is None}
         if limits.min_quality is not None:
+            for arc in found:
+                if arc.rating is None:
+                    unrated.setdefault(arc.unit.route, []).append(segment.name)
             reasons += [
                 f"{arc.unit.model} has no public rating" for arc in found if arc.rating is None
             ]
@@ -211,8 +213,10 @@ def case(scenario: Scenario, mix: traffic.TrafficMix | None, limits: Limits) -> 
         arcs += found
     if nobody:
         raise CannotServe("nobody can make " + "\nnobody can make ".join(nobody))
-    if limits.min_quality is not None:
-        left_out += [f"{name} is left out: no public rating" for name in sorted(unrated)]
+    notes += [
+        f"{route} is left out for {', '.join(names)}: no public rating"
+        for route, names in sorted(unrated.items())
+    ]
     sellers = list(providers)
     for name in {*limits.spend_usd, *limits.at_once} - {*sellers}:
         raise UnknownName.among("provider", name, sellers)
@@ -221,7 +225,7 @@ def case(scenario: Scenario, mix: traffic.TrafficMix | None, limits: Limits) -> 
         float(limits.at_once.get(name, one.at_once[1] if one.at_once else math.inf))
         for name, one in zip(sellers, terms, strict=True)
     ]
-    left_out += sorted(
+    notes += sorted(
         {
             f"no source says how long {arc.unit.model} takes: it is not counted in the clips at "
             f"once at {sellers[arc.provider]}"
@@ -229,6 +233,11 @@ def case(scenario: Scenario, mix: traffic.TrafficMix | None, limits: Limits) -> 
             if arc.provider >= 0 and not arc.api_hours and math.isfinite(at_once[arc.provider])
         }
     )
+    notes += [
+        f"{name} takes {most:g} clips at once, as its highest tier does"
+        for name, most in zip(sellers, at_once, strict=True)
+        if math.isfinite(most) and name not in limits.at_once
+    ]
     buys = [(p, buy) for p, pool in enumerate(pools) for buy in pool.buys]
     problem = Problem(
         segments=tuple(places),
@@ -275,7 +284,7 @@ def case(scenario: Scenario, mix: traffic.TrafficMix | None, limits: Limits) -> 
         pools=tuple(pools),
         buys=tuple(buy for _, buy in buys),
         problem=problem,
-        left_out=tuple(left_out),
+        notes=tuple(notes),
     ).at_most()
 
 
