@@ -325,9 +325,13 @@ def test_the_formulas_are_what_playing_interruptions_gives(rate: float) -> None:
     assert kept.mean() == pytest.approx(expected, rel=0.02)
 
 
+@pytest.mark.usefixtures("measured")
 def test_a_clip_that_never_finishes_is_refused() -> None:
     with pytest.raises(InvalidArgument, match="use a checkpoint"):
         spot.work(3600, 60)
+    kept = spot.spot_batch(by_hand_spot(interruptions_per_hour=700, checkpoint=True))
+    assert "from_zero_usd" not in kept.summary
+    assert value(kept, "usd_per_accepted_clip") == value(kept, "checkpoint_usd")
 
 
 def test_a_monthly_band_becomes_a_rate_and_an_open_one_does_not() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
@@ -104,8 +105,8 @@ def page() -> None:
         _answer(answer)
     with left:
         CHARTS[name](answer)
-        for table, rows in answer.tables.items():
-            _table(table, rows)
+    for table, rows in answer.tables.items():
+        _table(table, rows)
     look.remarks(answer.warnings)
     look.proof(answer.figures(), key=f"pattern-proof-{name}")
     _sources(name)
@@ -424,11 +425,15 @@ def _lines(
     y: str,
     hover: str,
     top: float,
+    span: tuple[float, float],
     log: bool = False,
     marks: Sequence[tuple[float, str, str]] = (),
     xaxis: Mapping[str, Any] | None = None,
 ) -> None:
-    """Draw the curves, named at the top, with dotted uprights at (x, words, colour)."""
+    """Draw the curves, named at the top, with dotted uprights at (x, words, colour).
+
+    ``span`` is the x axis from end to end, in powers of ten where it is logarithmic.
+    """
     data: list[dict[str, Any]] = [
         {
             "type": "scatter",
@@ -450,11 +455,12 @@ def _lines(
             "type": "scatter",
             "mode": "lines+text",
             "x": [at, at],
-            "y": [0, top * (0.97 - 0.11 * (number % 3))],
+            "y": [0, top * (0.97 - 0.1 * (number % 5))],
             "text": ["", words],
-            "textposition": "top center",
+            "textposition": _beside(at, log, span),
             "line": {"color": colour, "dash": "dot", "width": 1.5},
             "showlegend": False,
+            "cliponaxis": False,
             "hoverinfo": "skip",
         }
         for number, (at, words, colour) in enumerate(marks)
@@ -466,12 +472,19 @@ def _lines(
             "showlegend": True,
             "legend": {"orientation": "h", "y": 1.02, "yanchor": "bottom", "x": 0},
             "xaxis": {
-                "title": {"text": x}, **({"type": "log"} if log else {}), **(xaxis or {}),
+                "title": {"text": x}, "range": list(span), **({"type": "log"} if log else {}),
+                **(xaxis or {}),
             },
             "yaxis": {"title": {"text": y}, "range": [0, top * 1.08], "tickprefix": "$"},
         },
         key=f"pattern-chart-{answer.pattern}",
     )  # fmt: skip
+
+
+def _beside(at: float, log: bool, span: tuple[float, float]) -> str:
+    """Return where an upright's words stand so that they stay within the chart."""
+    place = ((math.log10(at) if log else at) - span[0]) / (span[1] - span[0])
+    return "top right" if place < 0.2 else "top left" if place > 0.8 else "top center"
 
 
 def _number(answer: patterns.Answer, name: str) -> float | None:
@@ -492,15 +505,14 @@ def _preview_chart(answer: patterns.Answer) -> None:
         {"with previews": (GREEN, "solid"), "straight to the final": (BLUE, "solid")},
         x="Share of concepts that are approved", y="USD per accepted final",
         hover="%{x:.0%} approved", top=2.5 * max(usd, straight), marks=marks,
-        xaxis={"tickformat": ".0%", "range": [0, 1.02]},
+        span=(0.0, 1.02), xaxis={"tickformat": ".0%"},
     )  # fmt: skip
 
 
 def _spot_chart(answer: patterns.Answer) -> None:
     rate = answer.inputs.interruptions_per_hour
     marks = [(max(rate, 1e-4), "entered", GREY)]
-    marks += [(at, words.split(", ")[1].split(" ")[0], ORANGE)
-              for at, words in patterns.published_rates()]  # fmt: skip
+    marks += [(at, _card(words), ORANGE) for at, words in patterns.published_rates()]
     if even := _number(answer, "break_even_interruptions_per_hour"):
         marks.append((even, "no difference", RED))
     _lines(
@@ -514,12 +526,21 @@ def _spot_chart(answer: patterns.Answer) -> None:
         x="Interruptions of an instance in an hour", y="USD per accepted clip",
         hover="%{x:.4~f} an hour", log=True, marks=[m for m in marks if m[0] <= 10],
         top=1.8 * max(_number(answer, "on_demand_usd") or 0, _number(answer, "api_usd") or 0),
-        xaxis={"range": [-4.05, 1.05]},
+        span=(-4.05, 1.05),
+        xaxis={
+            "tickvals": [1e-4, 1e-3, 0.01, 0.1, 1, 10],
+            "ticktext": ["0.0001", "0.001", "0.01", "0.1", "1", "10"],
+        },
     )  # fmt: skip
     st.caption(
         "Orange uprights: mean rates in published AWS traces of 2022 and 2023, older cards, a "
         "shape and not today's rate."
     )
+
+
+def _card(words: str) -> str:
+    """Return the card of a published rate, such as "8x V100"."""
+    return words.partition("(")[2].partition(")")[0]
 
 
 def _lora_chart(answer: patterns.Answer) -> None:
@@ -537,7 +558,7 @@ def _lora_chart(answer: patterns.Answer) -> None:
             "price": (BLUE, "solid"),
         },
         x="Accepted clips with one adapter", y="USD per accepted clip",
-        hover="%{x:,.0f} clips", top=2 * tall, log=True,
+        hover="%{x:,.0f} clips", top=2 * tall, log=True, span=(0.0, 4.0),
         marks=[m for m in marks if 1 <= m[0] <= 10_000],
     )  # fmt: skip
 
@@ -545,7 +566,8 @@ def _lora_chart(answer: patterns.Answer) -> None:
 def _develop_chart(answer: patterns.Answer) -> None:
     here = answer.inputs.clips_per_workday
     machine, api = answer.curves
-    top = max(usd for points in answer.curves.values() for at, usd in points if at <= 2 * here)
+    end = 2.1 * max(here, 20.0)
+    top = max(usd for points in answer.curves.values() for at, usd in points if at <= end)
     marks = [(here, "today", GREY)]
     if even := _number(answer, "first_break_even"):
         marks.append((even, "no difference", RED))
@@ -553,7 +575,7 @@ def _develop_chart(answer: patterns.Answer) -> None:
         answer, {machine: (GREEN, "solid"), api: (BLUE, "solid")},
         x="Test clips a workday", y="USD a month", hover="%{x:,.0f} clips a day",
         top=max(top, 1.0), marks=[m for m in marks if m[0] > 0],
-        xaxis={"range": [0, 2.1 * here] if here else None},
+        span=(0.0, end),
     )  # fmt: skip
 
 
@@ -611,16 +633,24 @@ def _table(name: str, rows: Sequence[Mapping[str, Any]]) -> None:
     st.caption(CAPTIONS[name])
     st.dataframe(
         [
-            {look.words(head): _cell(cell) for head, cell in row.items() if head not in LEFT_OUT}
+            {
+                look.words(head): _cell(head, cell)
+                for head, cell in row.items()
+                if head not in LEFT_OUT
+            }
             for row in rows
         ],
         hide_index=True,
     )
 
 
-def _cell(cell: Any) -> str:
+def _cell(head: str, cell: Any) -> str:
     if cell is None or cell == "":
         return "–"
+    if head == "share":
+        return present.percent(cell)
+    if head.endswith("_usd") and isinstance(cell, float):
+        return present.money(cell)
     if isinstance(cell, Figure):
         if cell.unit.startswith("USD"):
             return present.money(cell.value)

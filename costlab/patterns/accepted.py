@@ -485,11 +485,11 @@ def _brief(figure: Figure) -> dict[str, Any]:
 def said_usd(value: float) -> str:
     """Return dollars as a sentence says them.
 
-    >>> said_usd(0.07123), said_usd(36.5), said_usd(12412.0), said_usd(-3.0)
-    ('$0.0712', '$36.50', '$12,412', '−$3.00')
+    >>> said_usd(0.37), said_usd(36.5), said_usd(12412.0), said_usd(-3.0)
+    ('$0.370', '$36.50', '$12,412', '−$3.00')
     """
     size = abs(value)
-    text = f"{size:,.0f}" if size >= 1000 else f"{size:.2f}" if size >= 1 else f"{size:.3g}"
+    text = f"{size:,.0f}" if size >= 1000 else f"{size:.2f}" if size >= 1 else f"{size:#.3g}"
     return f"{'−' if value < 0 else ''}${text}"
 
 

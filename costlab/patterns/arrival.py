@@ -219,7 +219,7 @@ def next_model(inputs: NextModel) -> Answer:
         inputs=inputs,
         words=_words(inputs, summary),
         summary=summary,
-        tables={"months": tuple(month.row for month in months), "split": _split_rows(case)},
+        tables={"split": _split_rows(case), "months": tuple(month.row for month in months)},
         curves={
             "without it": tuple((n, float(m.without.value)) for n, m in enumerate(months)),
             "with it": tuple((n, float(m.with_it.value)) for n, m in enumerate(months)),

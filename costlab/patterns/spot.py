@@ -212,18 +212,23 @@ def work(
 def spot_batch(inputs: SpotBatch) -> Answer:
     """Return what a batch clip costs on spot, net of interruptions, and what else it could cost.
 
-    Summary: ``usd_per_accepted_clip`` (on spot, the way chosen), ``from_zero_usd``,
-    ``checkpoint_usd``, ``on_demand_usd``, ``saved_share`` (net, against on demand),
-    ``discount`` (of the GPU-hour alone), ``waste_gpu_hours_per_month``, ``waste_usd_per_month``,
-    ``saved_usd_per_month``, and where there is one ``api_usd`` and
-    ``break_even_interruptions_per_hour``. The table
-    ``ways`` has the ways to make the clip, cheapest first.
-    Curves are USD per accepted clip over interruptions an hour. Raises `CannotServe` where the
-    deployment cannot make the clip.
+    Summary: ``usd_per_accepted_clip`` (on spot, the way chosen), ``from_zero_usd`` (absent
+    where no clip would finish), ``checkpoint_usd``, ``on_demand_usd``, ``saved_share`` (net,
+    against on demand), ``discount`` (of the GPU-hour alone), ``waste_gpu_hours_per_month``,
+    ``waste_usd_per_month``, ``saved_usd_per_month``, ``interruptions_per_hour``, and where there
+    is one ``api_usd`` and ``break_even_interruptions_per_hour``. The table ``ways`` has the ways
+    to make the clip, cheapest first. Curves are USD per accepted clip over interruptions an hour.
+    Raises `CannotServe` where the deployment cannot make the clip.
     """
     case = _Case.of(inputs)
-    from_zero, checkpointed = case.cost(checkpoint=False), case.cost(checkpoint=True)
-    chosen = checkpointed if inputs.checkpoint else from_zero
+    ways = {
+        "from_zero_usd": None
+        if inputs.checkpoint and case.endless
+        else case.cost(checkpoint=False),
+        "checkpoint_usd": case.cost(checkpoint=True),
+    }
+    chosen = ways["checkpoint_usd" if inputs.checkpoint else "from_zero_usd"]
+    assert chosen is not None
     steady = case.on_demand
     api = _cheapest_api(inputs)
     rate = case.break_even()
@@ -246,8 +251,7 @@ def spot_batch(inputs: SpotBatch) -> Answer:
             "what the GPU-hour alone is cheaper by", "", "1 − spot rate / on-demand rate",
             lambda spot, full: 1 - spot / full, (case.price, case.steady_price),
         ),
-        "from_zero_usd": from_zero,
-        "checkpoint_usd": checkpointed,
+        **{name: usd for name, usd in ways.items() if usd},
         "waste_gpu_hours_per_month": waste_hours,
         "waste_usd_per_month": worked_out(
             "paid for work that was lost", "USD/month", "lost GPU-hours × spot rate",
@@ -307,6 +311,13 @@ class _Case:
             on_demand=render,
         )  # fmt: skip
         return replace(made, on_demand=made._on_demand())
+
+    @property
+    def endless(self) -> bool:
+        """Whether no clip would finish from zero at this rate."""
+        longest = self.render.range.high if self.render.range else float(self.render.value)
+        rate = self.inputs.interruptions_per_hour * self.inputs.instances
+        return rate * longest / SECONDS_PER_HOUR > MOST_EXPOSURE
 
     def per_clip(self, paid_s: float, usd_per_hour: float) -> float:
         """Return USD per accepted clip of attempts that are paid for so many seconds."""
@@ -491,10 +502,11 @@ def _rows(
 ) -> tuple[dict[str, Cell], ...]:
     spot, steady = case.inputs.deployment.offer, case.inputs.on_demand_offer
     ways: list[tuple[str, str, Figure]] = [
-        ("spot, from zero", spot, summary["from_zero_usd"]),
         ("spot, with a checkpoint each step", spot, summary["checkpoint_usd"]),
         ("on demand", steady, summary["on_demand_usd"]),
     ]
+    if "from_zero_usd" in summary:
+        ways.append(("spot, from zero", spot, summary["from_zero_usd"]))
     if api:
         ways.append((f"{api[0].name}, {api[2]}", api[0].name, api[1]))
     ways.sort(key=lambda way: float(way[2].value))
