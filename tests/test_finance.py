@@ -11,11 +11,15 @@ from decimal import Decimal
 from fractions import Fraction
 from pathlib import Path
 
+import click
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
 from costlab import catalog, finance, projection, scenarios, traffic
+from costlab.cli.finance import actuals_command, months_command
+from costlab.cli.shared import Refusing
 from costlab.core import BadData, Basis, InvalidArgument
 from costlab.finance import focus
 from costlab.finance.causes import shapley
@@ -638,6 +642,107 @@ def test_a_file_that_is_no_focus_file_names_what_it_lacks(tmp_path: Path) -> Non
         finance.read(path)
 
 
+FOREIGN = (
+    "BilledCost,EffectiveCost,ContractedCost,ListCost,BillingCurrency,ChargeCategory,ServiceName,"
+    "ChargePeriodStart,ChargePeriodEnd,PricingUnit,PricingQuantity,SkuId,ProviderName\n"
+)
+
+
+def test_another_seller_s_focus_file_is_summed_by_month_and_mapped(tmp_path: Path) -> None:
+    path = tmp_path / "google.csv"
+    rows = [
+        f"1.5E-3,0.0015,0.0015,2,USD,Usage,Vertex,2026-11-{day:02}T00:00:00Z,"
+        f"2026-11-{day + 1:02}T00:00:00Z,Requests,3,veo-sku,Google\n"
+        for day in range(1, 11)
+    ]
+    path.write_text(FOREIGN + "".join(rows))
+    (found,) = finance.read(path, routes={"veo-sku": "veo-3.1"})
+    assert (found.item.route, found.item.model) == ("veo-3.1", "veo-3.1")
+    assert (found.billed_micro, found.clips_micro) == (15_000, 30_000_000)
+    assert (found.starts, found.ends) == (date(2026, 11, 1), date(2026, 11, 11))
+    path.write_text(FOREIGN + rows[0].replace("USD", "EUR"))
+    with pytest.raises(InvalidArgument, match="billed in EUR"):
+        finance.read(path)
+    path.write_text(FOREIGN + rows[0].replace("1.5E-3", "free"))
+    with pytest.raises(BadData, match="BilledCost: The string 'free'"):
+        finance.read(path)
+
+
 def test_the_actuals_of_a_month_are_picked_by_their_day(everything: finance.Months) -> None:
     picked = finance.of_month(everything.charges, date(2026, 12, 24))
     assert finance.total(picked, "cash") == everything.months[1].micro("cash")
+
+
+def test_a_replayed_log_stands_as_actuals_month_by_month(tmp_path: Path) -> None:
+    row = {"month": date(2026, 11, 1), "tenant": "a", "segment": "sound", "model": "veo-3.1",
+           "route": "veo-3.1", "kind": "api", "requests": 3, "micro_usd": 10_000_000,
+           "paid_micro_usd": 11_000_000}  # fmt: skip
+    charges = finance.of_replay([row])
+    assert finance.total(charges, "cash") == 10_000_000
+    assert finance.total(finance.of_replay([row], paid=True), "cash") == 11_000_000
+    focus.write(focus.rows(charges, version="1.4"), tmp_path / "log.csv")
+    assert finance.total(finance.read(tmp_path / "log.csv"), "cash") == 10_000_000
+    assert finance.variance(charges, finance.of_replay([row], paid=True)).parts == dict.fromkeys(
+        finance.FACTORS, 0
+    ) | {"price": 1_000_000}
+
+
+def test_where_no_seconds_at_work_are_told_gpu_hours_still_are() -> None:
+    forecast = charge(GPU, "100", 100, gpu_hours=Decimal(50), seconds=Decimal(90_000))
+    actual = charge(GPU, "80", 100, gpu_hours=Decimal(40))
+    (line,) = finance.variance([forecast], [actual]).lines
+    assert line.parts == dict.fromkeys(finance.FACTORS, 0) | {"efficiency": -20_000_000}
+    assert "holds utilisation" in line.note
+
+
+# ── On the command line ───────────────────────────────────────────────────────────────────────
+
+
+def told(*arguments: str) -> tuple[int, str]:
+    @click.group(cls=Refusing)
+    def group() -> None: ...
+
+    group.add_command(months_command)
+    group.add_command(actuals_command)
+    answer = CliRunner().invoke(group, list(arguments))
+    return answer.exit_code, answer.output
+
+
+def test_the_example_of_terms_in_the_docs_is_read_and_works(tmp_path: Path) -> None:
+    text = (Path(__file__).parents[1] / "docs" / "finance.md").read_text(encoding="utf-8")
+    path = tmp_path / "terms.yaml"
+    path.write_text(text.split("```yaml\n")[1].split("```")[0], encoding="utf-8")
+    assert finance.read_terms(path).fiscal_year_starts == 10
+    code, output = told("months", "social-app", "--months", "2", "--terms", str(path))
+    assert code == 0, output
+    assert "2026-12" in output
+    assert "FY2027 Q1" in output
+    code, output = told("months", "social-app", "--months", "2", "--terms", str(path), "--json")
+    shape = json.loads(output)
+    assert shape["currency"] == "EUR"
+    lines = sum(Decimal(charge["billed_usd"]) for charge in shape["months"][1]["charges"])
+    assert lines == Decimal(shape["months"][1]["figures"]["usd_cash"]["value"])
+
+
+def test_mistakes_in_terms_are_all_named(tmp_path: Path) -> None:
+    path = tmp_path / "terms.yaml"
+    path.write_text("tax: high\ncredits: [{name: a, usd: 1, starts: 2026-11-01}]\nvat: 1\n")
+    code, output = told("months", "dev-and-test", "--terms", str(path))
+    assert code == 2
+    assert "terms.yaml: 3 problems" in output
+    for part in (".tax", ".credits.0.ends", ".vat: unknown field"):
+        assert part in output
+
+
+def test_an_invoice_is_compared_with_its_month(tmp_path: Path) -> None:
+    path = tmp_path / "invoice.csv"
+    path.write_text("day,route,usd,clips\n2026-12-03,veo-3.1,900,2000\n")
+    code, output = told("actuals", "dev-and-test", str(path), "--json")
+    assert code == 0, output
+    shape = json.loads(output)
+    assert shape["month"] == "2026-12"
+    parts = sum(Decimal(part) for part in shape["parts"].values())
+    assert parts == Decimal(shape["difference_usd"])
+    assert told("actuals", "dev-and-test", str(path), "--month", "2026-10-01")[0] == 2
+    assert told("actuals", "dev-and-test", str(path), "--route", "veo")[0] == 2
+    assert "veo-3.1" in told("actuals", "dev-and-test", str(path))[1]

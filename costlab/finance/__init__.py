@@ -1,6 +1,13 @@
 """What a bill means to those who pay it: months, terms, actuals and FOCUS rows."""
 
-from costlab.finance.actuals import InvoiceLine, of_month, read, read_focus, read_invoices
+from costlab.finance.actuals import (
+    InvoiceLine,
+    of_month,
+    of_replay,
+    read,
+    read_focus,
+    read_invoices,
+)
 from costlab.finance.causes import FACTORS, Tally, Variance, VarianceLine, tallies, variance
 from costlab.finance.charges import VIEWS, Charge, Item, View, flat, priced, total
 from costlab.finance.epochs import Epoch, Event
@@ -49,6 +56,7 @@ __all__ = [
     "month_of",
     "months",
     "of_month",
+    "of_replay",
     "priced",
     "read",
     "read_focus",

@@ -5,7 +5,7 @@ invoice.csv, focus.csv, focus.parquet ──▶ charges ──▶ variance again
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from decimal import Decimal
@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from costlab import catalog, store
 from costlab.core import BadData, CostlabError, InvalidArgument, UnknownName, micro_usd
-from costlab.finance.charges import CLIPS, GPU_HOURS, Charge, Item, nano
+from costlab.finance.charges import CLIPS, GPU_HOURS, NANO, Charge, Item, nano, priced
 from costlab.finance.terms import month_of
 
 if TYPE_CHECKING:
@@ -116,6 +116,8 @@ _NUMBERS = {
     "BilledCost": 6, "EffectiveCost": 6, "ContractedCost": 6, "ListCost": 6, "PricingQuantity": 9,
     "x_clips": 6, "x_busy_seconds": 6,
 }  # fmt: skip
+_CLIP_UNITS = ("clips", "requests", "videos", "generations")
+_SECOND_UNITS = ("seconds", "video seconds")
 _PERIOD = ("ChargePeriodStart", "ChargePeriodEnd")
 _NEEDED = (
     "BilledCost", "EffectiveCost", "ContractedCost", "ListCost", "BillingCurrency",
@@ -128,12 +130,14 @@ def read_focus(path: Path, *, routes: Mapping[str, str] | None = None) -> tuple[
 
     Rows that agree in all but amounts are summed by month, so that a file of any size is read in
     little memory. A row's route is ``x_route``, else what ``routes`` says of its SkuId, ServiceName
-    or provider, else its SkuId or ServiceName. Raises `BadData` naming every column that is
-    missing, `InvalidArgument` for another currency, `UnknownName` for another file type.
+    or provider, else its SkuId or ServiceName. Its attempts are ``x_clips``, else the quantity
+    where the unit counts clips, requests, videos or generations; rows priced by the second tell
+    their seconds of video. Raises `BadData` naming every column that is missing,
+    `InvalidArgument` for another currency, `UnknownName` for another file type.
     """
     sums: dict[tuple[Any, ...], list[Any]] = {}
     for batch in _focus_batches(path):
-        _add_up(batch, sums, path)
+        _add_up(_typed(batch, path), sums)
     return tuple(_charge(key, amounts, routes or {}) for key, amounts in sums.items())
 
 
@@ -180,35 +184,41 @@ def _check(path: Path, names: list[str]) -> None:
         raise BadData(path.name, [f"no column {name}: not a FOCUS file" for name in missing])
 
 
-def _add_up(batch: pa.RecordBatch, sums: dict[tuple[Any, ...], list[Any]], path: Path) -> None:
+def _typed(batch: pa.RecordBatch, path: Path) -> dict[str, Any]:
+    """Return the columns that are read, with their types; what a file lacks is empty or zero."""
     import pyarrow as pa
     import pyarrow.compute as pc
 
-    columns: dict[str, Any] = {}
-    rows = batch.num_rows
-    for name in (*_TEXTS, "BillingCurrency"):
-        there = name in batch.schema.names
-        columns[name] = pc.fill_null(batch.column(name).cast(pa.string()), "") if there else None
-    currencies = set(pc.unique(columns["BillingCurrency"]).to_pylist()) - {"USD"}
+    there, rows = set(batch.schema.names), batch.num_rows
+    table: dict[str, Any] = {}
+    name = ""
+    try:
+        for name in (*_TEXTS, "BillingCurrency"):
+            text = batch.column(name).cast(pa.string()) if name in there else pa.nulls(rows)
+            table[name] = pc.fill_null(text.cast(pa.string()), "")
+        for name, places in _NUMBERS.items():
+            column = batch.column(name) if name in there else pa.nulls(rows)
+            exact = pc.round(column.cast(pa.decimal128(38, 15)), places)
+            table[name] = pc.fill_null(exact, Decimal(0))
+        for name in _PERIOD:
+            column = batch.column(name)
+            if pa.types.is_string(column.type):
+                column = pc.replace_substring(column, "Z", "")
+            table[name] = column.cast(pa.timestamp("s"), safe=False)
+    except pa.ArrowInvalid as error:
+        raise BadData(path.name, [f"{name}: {error}"]) from error
+    currencies = set(pc.unique(table.pop("BillingCurrency")).to_pylist()) - {"USD"}
     if currencies:
         raise InvalidArgument(
             f"{path.name} is billed in {', '.join(sorted(currencies))}: only USD can be compared"
         )
-    table: dict[str, Any] = {
-        name: pa.array([""] * rows) if columns[name] is None else columns[name] for name in _TEXTS
-    }
-    for name, places in _NUMBERS.items():
-        if name in batch.schema.names:
-            exact = batch.column(name).cast(pa.decimal128(38, 15))
-            exact = pc.fill_null(pc.round(exact, places), Decimal(0))
-        else:
-            exact = pa.array([Decimal(0)] * rows, pa.decimal128(38, 15))
-        table[name] = exact
-    for name in _PERIOD:
-        column = batch.column(name)
-        if pa.types.is_string(column.type):
-            column = pc.replace_substring(column, "Z", "")
-        table[name] = column.cast(pa.timestamp("s"))
+    return table
+
+
+def _add_up(table: dict[str, Any], sums: dict[tuple[Any, ...], list[Any]]) -> None:
+    import pyarrow as pa
+    import pyarrow.compute as pc
+
     table["month"] = pc.floor_temporal(table["ChargePeriodStart"], unit="month")
     keys = ["month", *_TEXTS]
     grouped = pa.table(table).group_by(keys).aggregate(
@@ -231,8 +241,10 @@ def _charge(key: tuple[Any, ...], amounts: list[Any], routes: Mapping[str, str])
     seller = said["ServiceProviderName"] or said["ProviderName"] or "unknown"
     route = said["x_route"] or _routed(said, seller, routes)
     gpu = said["PricingUnit"] == GPU_HOURS
-    if not clips and said["PricingUnit"] == CLIPS and said["ChargeCategory"] == "Usage":
-        clips = quantity
+    unit = said["PricingUnit"].lower()
+    if said["ChargeCategory"] == "Usage" and not said["x_scenario"]:
+        clips = clips or (quantity if unit in _CLIP_UNITS else clips)
+        busy = busy or (quantity if unit in _SECOND_UNITS else busy)
     item = Item(
         label=said["ChargeDescription"] or said["ServiceName"],
         kind="gpu" if gpu else "api" if clips else "other",
@@ -281,6 +293,55 @@ def _each(cost: Decimal, quantity: Decimal) -> Decimal | None:
 
 def _day(moment: datetime) -> date:
     return moment.date()
+
+
+def of_replay(
+    rows: Iterable[Mapping[str, Any]], *, scenario: str = "", paid: bool = False
+) -> tuple[Charge, ...]:
+    """Return a replayed log's totals as charges, one a row.
+
+    A row has month, tenant, segment, model, route, kind, requests and micro_usd, as
+    `costlab.replay.Replay.by` gives them. ``paid`` takes what the log says was paid
+    (``paid_micro_usd``) in the place of what the replay worked out. Own GPUs cost their busy
+    seconds there, so that they have no idle hours.
+    """
+    found = []
+    for row in rows:
+        micro = row["paid_micro_usd" if paid else "micro_usd"]
+        requests = row["requests"]
+        route = row["route"] or "not served"
+        price = (
+            (Decimal(micro).scaleb(-6) / requests).quantize(Decimal("1e-9")) if requests else None
+        )
+        day = row["month"]
+        first = month_of(day.date() if isinstance(day, datetime) else day)
+        own = row["kind"] == "self_hosted"
+        item = Item(
+            label=f"{route}: {row['segment'] or 'requests'}",
+            kind="gpu" if own else "api",
+            seller="own GPUs" if own else route,
+            sku=route,
+            unit=CLIPS,
+            list_usd=price,
+            usd=price,
+            route=route,
+            model=row["model"] or "",
+            segment=row["segment"] or "",
+            tenant=row["tenant"] or "",
+            scenario=scenario,
+            basis="entered" if paid else "estimated" if own else "",
+        )
+        found.append(
+            priced(
+                item,
+                first,
+                month_of(first, 1),
+                requests * NANO,
+                billed_micro=micro,
+                clips_micro=requests * 1_000_000,
+            )
+        )
+    return tuple(found)
 
 
 def read(path: Path, *, routes: Mapping[str, str] | None = None) -> tuple[Charge, ...]:
