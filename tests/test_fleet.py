@@ -632,6 +632,18 @@ def test_a_known_interruption_rate_on_the_page_opens_spot() -> None:
     assert "on spot" in app.header[0].value
 
 
+def test_an_api_may_help_out_on_the_page_and_other_rules_are_compared() -> None:
+    app = shown(fleet="brand-studio")
+    app.select_slider(key="fleet-hand-brand-studio").set_value(0.2).run()
+    assert not app.exception
+    assert any("When all GPUs are busy" in block.value for block in app.markdown)
+    app.toggle(key="fleet-what-if-brand-studio").set_value(True).run()
+    assert not app.exception
+    rows = next(table.value for table in app.dataframe if "If" in table.value.columns)
+    assert rows["Change"][0] == 0
+    assert {"GPUs stay on all week", "one kind of GPU"} < set(rows["If"])
+
+
 def test_no_way_to_buy_leaves_the_scenarios_own_offer() -> None:
     app = shown(fleet="brand-studio")
     app.pills(key="fleet-buy-brand-studio").set_value([]).run()

@@ -1252,7 +1252,17 @@ def _warnings(
                 )
             elif note and offer.purchase != "owned":
                 found.append(f"the price {offer.id} comes with a note: {offer.note}")
-        said = [one.candidate.hardware.predictions[i] for i in one.candidate.places]
-        notes = {note for prediction in said for note in prediction.notes}
-        found += [f"{pool.gpu}: {note}" for note in sorted(notes)]
+        kinds = [one.candidate.hardware]
+        kinds += [one.candidate.remainder[0]] if one.candidate.remainder else []
+        for hardware in kinds:
+            said = [hardware.predictions[i] for i in one.candidate.places]
+            notes = {note for prediction in said for note in prediction.notes}
+            found += [f"{hardware.gpu}: {note}" for note in sorted(notes)]
+        if pool.handed_over:
+            found.append(
+                f"{pool.route}: how long APIs take, and how many calls they take at once, is not "
+                "in the waits"
+            )
+        if pool.way == "serverless" and any(r.when == "kept warm" for r in pool.rentals):
+            found.append(f"{pool.route}: a worker kept warm is taken at the price of a busy one")
     return tuple(dict.fromkeys(found))
