@@ -440,7 +440,7 @@ def test_the_basis_of_a_quote_is_that_of_its_source() -> None:
 
 def test_a_price_in_another_currency_shows_its_rate_and_an_entered_rate_is_marked() -> None:
     plain = catalog.quote("seedance-2.0", ask("5"), as_of=TODAY)
-    assert "46 CNY at 7.0 per USD" in [step.text for step in plain.steps]
+    assert "46 CNY at 7 per USD" in [step.text for step in plain.steps]
     assert plain.figure().basis is Basis.QUOTED
     entered = catalog.quote("seedance-2.0", ask("5"), as_of=TODAY, fx={"CNY": Decimal("4.6")})
     assert "46 CNY at 4.6 per USD" in [step.text for step in entered.steps]
@@ -484,3 +484,87 @@ def test_an_unknown_tier_or_region_is_not_ignored() -> None:
         catalog.rank(ask("5"), TODAY, region="paris")
     with pytest.raises(UnknownName, match="unknown tier 'gold'"):
         catalog.quote("kling-3.0", ask("5"), as_of=TODAY, tier="gold")
+
+
+# ── Contract prices ───────────────────────────────────────────────────────────────────────────
+
+
+def enter(name: str, first: date, **fields: Any) -> None:
+    catalog.add_override(
+        catalog.Override(name=name, valid_from=first, who="Ada", why="contract", **fields)
+    )
+
+
+def kling(day: date) -> Decimal:
+    return catalog.quote("kling-3.0", ask("5"), as_of=day).usd
+
+
+@pytest.mark.usefixtures("own_store")
+def test_a_changed_contract_leaves_the_days_before_it_as_they_were() -> None:
+    start, change = date(2026, 11, 1), date(2026, 11, 15)
+    at_list = kling(TODAY)
+    enter("deal", start, model="kling-3.0", discount=Decimal("0.2"))
+    enter("deal", change, model="kling-3.0", discount=Decimal("0.3"))
+    days = (start, date(2026, 11, 14), change, TODAY)
+    assert [kling(day) / at_list for day in days] == [
+        Decimal(x) for x in ("0.8", "0.8", "0.7", "0.7")
+    ]
+    assert catalog.quote_many(["kling-3.0"] * 4, [ask("5")] * 4, days) == [
+        catalog.quote("kling-3.0", ask("5"), as_of=day).micro_usd for day in days
+    ]
+    enter("deal", change, model="kling-3.0", discount=Decimal("0.4"), valid_to=date(2026, 11, 20))
+    assert [kling(day) / at_list for day in days] == [
+        Decimal(x) for x in ("0.8", "0.8", "0.6", "1")
+    ]
+    catalog.remove_override("deal", who="Ada", why="never signed")
+    assert [kling(day) / at_list for day in days] == [1, 1, 1, 1]
+
+
+@pytest.mark.usefixtures("own_store")
+def test_the_list_price_stands_beside_the_contract_price() -> None:
+    enter("deal", TODAY, provider="alibaba", discount=Decimal("0.15"))
+    steps = catalog.quote("wan-2.7", ask("5"), as_of=TODAY).steps
+    assert [step.text for step in steps if step.label == "list price"] == [
+        "$0.50 without contract prices"
+    ]
+
+
+@pytest.mark.usefixtures("own_store")
+def test_a_contract_price_of_a_second_is_not_that_of_an_image() -> None:
+    sku = "minimax/MiniMax-H3/768p/audio"
+    wanted = ask("5", "768p", audio=True, mode="i2v")
+    before = catalog.quote("minimax-h3", wanted, as_of=TODAY, provider="minimax")
+    enter("deal", TODAY, sku=sku, usd=Decimal("0.01"))
+    after = catalog.quote("minimax-h3", wanted, as_of=TODAY, provider="minimax")
+    changed = [
+        (line.unit, line.usd_per_unit)
+        for line, old in zip(after.lines, before.lines, strict=True)
+        if line != old
+    ]
+    assert changed == [("second", Decimal("0.01"))]
+    with pytest.raises(InvalidArgument, match="bills first_second and further_second: say which"):
+        enter("vidu", TODAY, sku="comfy/viduq2/720p", usd=Decimal("0.01"))
+    with pytest.raises(UnknownName, match="unknown unit of comfy/viduq2/720p 'hour'"):
+        enter("vidu", TODAY, sku="comfy/viduq2/720p", usd=Decimal("0.01"), unit="hour")
+
+
+@pytest.mark.usefixtures("own_store")
+def test_a_contract_is_for_something_the_book_has() -> None:
+    share = Decimal("0.1")
+    with pytest.raises(UnknownName, match="unknown SKU 'nosuch'"):
+        enter("a", TODAY, sku="nosuch", discount=share)
+    with pytest.raises(UnknownName, match=r"wan-2\.7"):
+        enter("a", TODAY, model="wan-2.8", discount=share)
+    with pytest.raises(UnknownName, match="alibaba"):
+        enter("a", TODAY, provider="alibab", discount=share)
+    with pytest.raises(InvalidArgument, match="needs a name"):
+        enter(" ", TODAY, provider="alibaba", discount=share)
+    assert catalog.audit() == ()
+
+
+@pytest.mark.parametrize("value", ["NaN", "sNaN", "Infinity"])
+@pytest.mark.parametrize("field", ["usd", "discount"])
+def test_a_contract_price_is_a_number(field: str, value: str) -> None:
+    fields: dict[str, Any] = {field: Decimal(value)}
+    with pytest.raises(InvalidArgument, match=f"{field} must be a number"):
+        catalog.Override(name="x", valid_from=TODAY, sku="a", **fields)

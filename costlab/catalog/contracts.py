@@ -1,20 +1,24 @@
 """Contract prices and discounts that a person enters; the list price always stays visible.
 
 An override is a dated entry of the user's store with who and why. It is never edited: a new entry
-of the same name replaces it from then on, and taking it away is another entry.
+of the same name replaces it from the new entry's first day on, so the days before keep what held on
+them, and taking it away, for all its days, is another entry. To end a contract, enter it again with
+its last day.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
-from datetime import date, datetime
+from dataclasses import dataclass, replace
+from datetime import date, datetime, timedelta
 from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from costlab import store
-from costlab.catalog.book import Price
-from costlab.core import BadData, CostlabError, InvalidArgument
+from costlab.catalog.billing import adapter
+from costlab.catalog.book import Price, prices
+from costlab.catalog.names import model
+from costlab.core import BadData, CostlabError, InvalidArgument, UnknownName
 
 KIND = "override"
 
@@ -42,6 +46,9 @@ class Override:
     def __post_init__(self) -> None:
         if (self.usd is None) == (self.discount is None):
             raise InvalidArgument("give either a contract price (usd) or a discount, not both")
+        for field, value in (("usd", self.usd), ("discount", self.discount)):
+            if value is not None and not value.is_finite():
+                raise InvalidArgument(f"{field} must be a number, got {value}")
         if self.usd is not None and not self.sku:
             raise InvalidArgument("a contract price needs the SKU it holds for")
         if self.usd is not None and not self.usd > 0:
@@ -85,9 +92,21 @@ class AuditRow:
 
 
 def add_override(override: Override) -> None:
-    """Enter a contract price or discount; ``who`` and ``why`` must be given."""
+    """Enter a contract price or discount; ``who`` and ``why`` must be given.
+
+    A contract price without a unit holds for the SKU's seconds made, not for what else it bills.
+    Raises `UnknownName` for a SKU, a model, a seller or a unit that the book does not have.
+    """
+    if not override.name.strip():
+        raise InvalidArgument("an override needs a name")
     if not override.who or not override.why:
         raise InvalidArgument("an override needs who enters it and why")
+    if override.sku:
+        override = replace(override, unit=_unit_of(override))
+    if override.provider:
+        adapter(override.provider)
+    if override.model:
+        override = replace(override, model=model(override.model).id)
     body = {
         name: str(value)
         for name in (
@@ -115,9 +134,29 @@ def remove_override(name: str, *, who: str, why: str) -> None:
 
 
 def overrides() -> tuple[Override, ...]:
-    """Return the overrides that stand, latest entry first."""
-    standing = sorted(store.entries(KIND).values(), key=lambda entry: -entry.number)
-    return tuple(_read(entry) for entry in standing)
+    """Return the overrides that stand, latest entry first.
+
+    An entry that a later one of its name replaced stands for the days before the later one begins.
+    """
+    standing: dict[str, list[tuple[int, Override]]] = {}
+    for entry in store.entry_log(KIND):
+        if entry.body is None:
+            standing.pop(entry.name, None)
+            continue
+        latest = _read(entry)
+        earlier = [
+            (
+                number,
+                item
+                if item.valid_to and item.valid_to < latest.valid_from
+                else replace(item, valid_to=latest.valid_from - timedelta(days=1)),
+            )
+            for number, item in standing.get(entry.name, [])
+            if item.valid_from < latest.valid_from
+        ]
+        standing[entry.name] = [*earlier, (entry.number, latest)]
+    windows = [window for windows in standing.values() for window in windows]
+    return tuple(item for _, item in sorted(windows, key=lambda window: -window[0]))
 
 
 def audit() -> tuple[AuditRow, ...]:
@@ -146,6 +185,24 @@ def standing_for(row: Price, as_of: date, known: Iterable[Override]) -> Override
     the latest entry first."""
     matching = [item for item in known if item.applies(row, as_of)]
     return min(matching, key=lambda item: (not item.sku, not item.model), default=None)
+
+
+def _unit_of(override: Override) -> str:
+    book = prices()
+    if override.sku not in (known := {row.sku for row in book}):
+        raise UnknownName.among("SKU", override.sku, known)
+    units = {row.unit for row in book if row.sku == override.sku}
+    if override.unit:
+        if override.unit not in units:
+            raise UnknownName.among(f"unit of {override.sku}", override.unit, units)
+        return override.unit
+    if override.usd is None or len(units) == 1:
+        return ""
+    if "second" not in units:
+        raise InvalidArgument(
+            f"{override.sku} bills {' and '.join(sorted(units))}: say which the price is for"
+        )
+    return "second"
 
 
 def _read(entry: store.Entry) -> Override:

@@ -310,7 +310,7 @@ def rank(
         try:
             served.append(_quote(entry, request, asked))
         except (CannotServe, NotOnSale) as error:
-            refused.append((entry.id, str(error)))
+            refused.append((entry.id, str(error).removeprefix(f"{entry.id} cannot serve this: ")))
     return Ranking(
         served=tuple(sorted(served, key=lambda item: (item.micro_usd, item.model))),
         refused=tuple(refused),
@@ -521,10 +521,12 @@ def _price_steps(
 ) -> tuple[Step, ...]:
     steps = []
     for row, _ in plan.quantities:
-        if row.local_amount is not None:
+        if row.local_amount is not None and row.local_per_usd is not None:
             per_usd = asked.fx.get(row.local_currency, row.local_per_usd)
             listed = f"{plain_number(row.local_amount)} {row.local_currency}"
-            steps.append(Step(label="currency", text=f"{listed} at {per_usd} per USD"))
+            steps.append(
+                Step(label="currency", text=f"{listed} at {plain_number(per_usd)} per USD")
+            )
     steps += [
         Step(
             label="priced",
@@ -535,8 +537,11 @@ def _price_steps(
     ]
     steps += [
         Step(label="override", text=f"{item.name} by {item.who} from {item.valid_from}: {item.why}")
-        for item in used
+        for item in dict.fromkeys(used)
     ]
+    if used:
+        listed = dollars(usd(_sum(bill(plan))))
+        steps.append(Step(label="list price", text=f"{listed} without contract prices"))
     return tuple(steps)
 
 
