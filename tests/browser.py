@@ -31,11 +31,13 @@ PAGES = (
     "compare",
     "traffic",
     "routing",
+    "patterns",
     "capacity",
     "prices",
     "quality",
     "prediction",
     "accuracy",
+    "claims",
     "benchmark",
 )
 

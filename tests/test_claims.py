@@ -52,3 +52,62 @@ def test_every_finding_opens_to_a_source_or_a_run() -> None:
     for finding in claims.article(TODAY):
         if finding.found:
             assert all(leaf.source or leaf.ref for leaf in finding.found.leaves()), finding.claim
+
+
+def test_every_claim_of_the_article_is_in_the_ledger() -> None:
+    said = " ".join(finding.claim for finding in claims.article(TODAY))
+    for word in (
+        "60–120 s", "$0.03–0.06", "$1.64", "$0.40", "$0.08–0.15", "$0.10", "8.19 GB", "16 GB",
+        "Spot", "27B", "30 %", "1080p", "80 GB card", "sound", "cheapest", "4K", "65.6 %",
+        "12 months",
+    ):  # fmt: skip
+        assert word in said, word
+
+
+def test_spot_savings_are_the_middle_of_the_rows_that_were_read() -> None:
+    from statistics import median
+
+    from costlab import catalog
+
+    spot = next(f for f in claims.article(TODAY) if "Spot" in f.claim)
+    shares = [row.savings_pct_vs_on_demand / 100 for row in catalog.spot_advice()]
+    assert spot.found is not None
+    assert float(spot.found.value) == pytest.approx(median(shares))
+
+
+def test_wan_is_compared_with_the_cheapest_api_that_people_rate_no_lower() -> None:
+    from costlab import quality
+
+    finding = next(f for f in claims.article(TODAY) if "cheapest option (5 s, 720p" in f.claim)
+    assert finding.found is not None
+    model = finding.found.name.removeprefix("Wan 2.2 over ")
+    api = quality.rating(model, as_of=TODAY)
+    own = quality.rating("wan2.2-t2v-a14b", as_of=TODAY)
+    assert api is not None
+    assert own is not None
+    assert float(api.value) >= float(own.value)
+    assert float(finding.found.value) > 1
+
+
+def test_a_claim_that_a_person_adds_is_checked_and_kept(own_store: object) -> None:
+    claim = claims.Claim(
+        id="deck", text="At most 50 cents a clip", low=0, high=0.5, scenario="social-app",
+        figure="summary/usd_per_accepted_clip", source="Vendor deck",
+    )  # fmt: skip
+    found = claims.add(claim, who="Ann")
+    assert "times as much" in found.verdict
+    assert claims.added() == {"deck": claim}
+
+
+def test_a_claim_about_nothing_is_refused_and_not_kept(own_store: object) -> None:
+    from costlab.core import BadData, UnknownName
+
+    body = {
+        "id": "x", "text": "t", "low": 1.0, "high": 2.0, "scenario": "social-app",
+        "figure": "summary/usd_per_mont", "source": "s",
+    }  # fmt: skip
+    with pytest.raises(UnknownName, match="usd_per_month"):
+        claims.add(claims.Claim(**body))  # type: ignore[arg-type]
+    with pytest.raises(BadData, match="low must not be above high"):
+        claims.Claim(**(body | {"low": 3.0}))  # type: ignore[arg-type]
+    assert claims.added() == {}

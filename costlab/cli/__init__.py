@@ -17,6 +17,7 @@ from costlab import __version__
 from costlab.cli.bench import bench_group
 from costlab.cli.capacity import capacity_group
 from costlab.cli.lineage import explain, verify
+from costlab.cli.patterns import pattern
 from costlab.cli.policies import policy_group
 from costlab.cli.prices import prices_group, quote
 from costlab.cli.quality import quality_group
@@ -35,6 +36,7 @@ main.add_command(prices_group)
 main.add_command(bench_group)
 main.add_command(capacity_group)
 main.add_command(policy_group)
+main.add_command(pattern)
 main.add_command(quality_group)
 main.add_command(explain)
 main.add_command(verify)
@@ -86,12 +88,13 @@ def _page_settings(config: Path) -> dict[str, str]:
 
 def _shelves() -> tuple[Any, ...]:
     """Return every table of the book."""
-    from costlab import catalog, performance, quality, routing, scenarios, traffic
+    from costlab import catalog, patterns, performance, quality, routing, scenarios, traffic
 
     return (
         *catalog.SHELVES,
         *performance.SHELVES,
         *quality.SHELVES,
+        *patterns.SHELVES,
         traffic.MIXES,
         routing.POLICIES,
         scenarios.SCENARIOS,

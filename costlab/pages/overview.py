@@ -6,7 +6,7 @@ from decimal import Decimal
 
 import streamlit as st
 
-from costlab import claims, present, projection, scenarios, store
+from costlab import present, projection, scenarios, store
 from costlab.core import ClipRequest, CostlabError
 from costlab.pages import choose, look
 from costlab.unitcost import every_route
@@ -17,13 +17,6 @@ def projected(asked: scenarios.Scenario, version: str) -> projection.Projection:
     """Return the projection of a scenario, remembered until the data or the scenario changes."""
     del version
     return projection.project(asked)
-
-
-@st.cache_resource(max_entries=8, show_spinner="Checking the article …")
-def checked_claims(asked: scenarios.Scenario, version: str) -> tuple[claims.Finding, ...]:
-    """Return the article's claims as found on the scenario's day."""
-    del version
-    return claims.article(asked.date)
 
 
 def page() -> None:
@@ -41,7 +34,10 @@ def page() -> None:
             _routes(answer)
         _segments(answer)
         _fleet(answer)
-        _claims(answer)
+        st.markdown(
+            "What articles say of all this, and what is found instead: [Claims](claims). "
+            "Two scenarios side by side: [Compare](compare)."
+        )
         look.proof(answer.figures(), key="overview-proof")
     except CostlabError as error:
         look.refusal(error)
@@ -278,30 +274,3 @@ def _fleet(answer: projection.Projection) -> None:
         },
     )
     st.caption(_assumed(answer))
-
-
-def _claims(answer: projection.Projection) -> None:
-    st.subheader("What articles claim, and what is found")
-    findings = checked_claims(answer.scenario, store.version())
-    st.dataframe(
-        [
-            {
-                "Claim": finding.claim,
-                "Found": present.figure(finding.found) if finding.found else "–",
-                "Known": finding.found.basis.value if finding.found else "–",
-                "Verdict": finding.verdict,
-            }
-            for finding in findings
-        ],
-        hide_index=True,
-        column_config={
-            "Claim": st.column_config.TextColumn(width="large"),
-            "Found": st.column_config.TextColumn(width="medium"),
-            "Known": st.column_config.TextColumn(width="small"),
-        },
-    )
-    look.proof(
-        {finding.claim: finding.found for finding in findings if finding.found},
-        key="overview-claims",
-        title="Open a finding: what does it rest on?",
-    )
