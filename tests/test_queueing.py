@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from costlab.capacity import queueing
+from costlab.capacity.phases import TwoKinds, phase_wait, two_kinds
 from costlab.capacity.queueing import (
     Wait,
     day,
@@ -197,8 +198,9 @@ def test_the_gamma_between_meets_its_neighbours(servers: int, load: float) -> No
         assert near.p95_wait_s == pytest.approx(exact.p95_wait_s, rel=0.02, abs=0.01)
 
 
-# Simulated on 2026-11-22, 12 to 200 million requests: lengths, shares, servers, load, then mean
-# and p95 wait in mean service times (standard error of the mean up to 1.2 %).
+# Simulated on 2026-11-22, 10 to 200 million requests: lengths, shares, servers, load, then mean
+# and p95 wait in mean service times (standard error of the mean up to 1.2 %, the uneven mixtures
+# below with one fast server's exact wait as control).
 SIMULATED = [
     ([1, 2], [0.5, 0.5], 2, 0.5, 0.19538, 1.0536),
     ([1, 2], [0.5, 0.5], 8, 0.9, 0.49915, 1.8241),
@@ -212,6 +214,25 @@ SIMULATED = [
     ([40, 110, 240, 560], [0.45, 0.25, 0.2, 0.1], 16, 0.95, 1.01412, 3.5698),
     ([1, 10], [0.9, 0.1], 8, 0.9, 1.27683, 4.9262),
     ([1, 10], [0.9, 0.1], 32, 0.95, 0.63571, 2.4605),
+    ([28, 380, 1470], [0.6, 0.3, 0.1], 2, 0.7, 1.61551, 6.7899),
+    ([28, 380, 1470], [0.6, 0.3, 0.1], 8, 0.7, 0.18786, 1.1827),
+    ([28, 380, 1470], [0.6, 0.3, 0.1], 8, 0.9, 1.47529, 5.5473),
+    ([28, 380, 1470], [0.6, 0.3, 0.1], 32, 0.9, 0.23986, 1.1758),
+    ([28, 380, 1470], [0.6, 0.3, 0.1], 64, 0.95, 0.30848, 1.2945),
+    ([28, 380, 1470], [0.75, 0.2, 0.05], 4, 0.8, 1.72523, 7.3275),
+    ([28, 380, 1470], [0.75, 0.2, 0.05], 8, 0.9, 2.04100, 7.7976),
+    ([28, 380, 1470], [0.75, 0.2, 0.05], 32, 0.9, 0.32457, 1.6117),
+    ([28, 380, 1470], [0.75, 0.2, 0.05], 64, 0.98, 1.50187, 5.1725),
+    ([28, 380, 1470], [0.85, 0.12, 0.03], 4, 0.7, 1.06268, 5.7854),
+    ([28, 380, 1470], [0.85, 0.12, 0.03], 16, 0.9, 1.12611, 4.9163),
+    ([28, 380, 1470], [0.85, 0.12, 0.03], 32, 0.8, 0.06445, 0.4337),
+    ([1, 20], [0.95, 0.05], 4, 0.8, 1.89669, 8.5251),
+    ([1, 20], [0.95, 0.05], 8, 0.7, 0.24552, 1.6167),
+    ([1, 20], [0.95, 0.05], 32, 0.9, 0.33838, 1.8146),
+    ([1, 20], [0.95, 0.05], 64, 0.95, 0.45862, 2.0536),
+    ([1, 40], [0.9, 0.1], 2, 0.7, 3.21473, 13.2804),
+    ([1, 40], [0.9, 0.1], 8, 0.9, 2.92097, 10.9771),
+    ([1, 40], [0.9, 0.1], 32, 0.9, 0.47158, 2.3522),
 ]
 
 
@@ -223,6 +244,62 @@ def test_a_mixture_waits_as_long_simulations_say(
     answer = mgc(load * servers / service, lengths, shares, servers)
     assert answer.mean_wait_s / service == pytest.approx(mean, abs=max(0.03 * mean, 0.005))
     assert answer.p95_wait_s / service == pytest.approx(p95, abs=max(0.05 * p95, 0.02))
+
+
+@law
+@given(load=st.floats(0.02, 0.97), servers=st.integers(1, 24))
+def test_two_kinds_that_are_alike_wait_as_erlang_c_says(load: float, servers: int) -> None:
+    alike = phase_wait(load, TwoKinds(means=(1.0, 1.0), shares=(0.3, 0.7)), servers)
+    exact = mmc(load * servers, 1.0, servers)
+    assert alike.p_wait == pytest.approx(exact.p_wait, rel=1e-8)
+    assert alike.mean_wait == pytest.approx(exact.mean_wait_s, rel=1e-8)
+
+
+@pytest.mark.parametrize("load", [0.3, 0.9, 0.99])
+def test_two_kinds_on_one_server_wait_as_pollaczek_and_khinchine_say(load: float) -> None:
+    kinds = TwoKinds(means=(0.5, 5.5), shares=(0.9, 0.1))
+    square = 2 * (0.9 * 0.5**2 + 0.1 * 5.5**2)
+    answer = phase_wait(load, kinds, 1)
+    assert answer.p_wait == pytest.approx(load, rel=1e-9)
+    assert answer.mean_wait == pytest.approx(load * square / 2 / (1 - load), rel=1e-9)
+    waits, depth = answer.law(400)
+    assert np.trapezoid(np.exp(-depth), waits) == pytest.approx(
+        answer.mean_wait / answer.p_wait, rel=1e-3
+    )
+
+
+def test_the_two_kinds_of_two_exponentials_are_themselves() -> None:
+    kinds = two_kinds(np.array([1.0, 20.0]), np.array([0.95, 0.05]))
+    assert kinds.means == pytest.approx((1 / 1.95, 20 / 1.95), rel=1e-6)
+    assert kinds.shares == pytest.approx((0.95, 0.05), rel=1e-5)
+
+
+@law
+@given(
+    load=st.floats(0.05, 0.95),
+    servers=st.integers(1, 70),
+    more=st.floats(1.0, 1.04),
+    mixture=st.sampled_from([([28, 380, 1470], [0.6, 0.3, 0.1]), ([1, 40], [0.9, 0.1])]),
+)
+def test_a_mixture_waits_longer_at_more_load_and_shorter_with_a_server_more(
+    load: float, servers: int, more: float, mixture: tuple[list[float], list[float]]
+) -> None:
+    lengths, shares = mixture
+    service = float(np.dot(lengths, shares))
+    rate = load * servers / service
+    usual = mgc(rate, lengths, shares, servers)
+    busier = mgc(rate * more, lengths, shares, servers)
+    helped = mgc(rate, lengths, shares, servers + 1)
+    for x in (0.0, 0.1 * service, service):
+        assert busier.tail(x) >= usual.tail(x) * (1 - 1e-7) - 1e-12
+        assert helped.tail(x) <= usual.tail(x) * (1 + 1e-7) + 1e-12
+    assert helped.mean_wait_s <= usual.mean_wait_s <= busier.mean_wait_s * (1 + 1e-7) + 1e-12
+
+
+def test_the_law_of_a_mixture_has_its_mean() -> None:
+    for servers, load in ((1, 0.8), (4, 0.9), (16, 0.7), (64, 0.95)):
+        answer = mgc(load * servers / 277.8, [28, 380, 1470], [0.6, 0.3, 0.1], servers)
+        assert mean_of_tail(answer) == pytest.approx(answer.mean_wait_s, rel=5e-3)
 
 
 def test_people_who_leave_shorten_the_queue() -> None:

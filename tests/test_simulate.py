@@ -4,9 +4,13 @@ import json
 import math
 import subprocess
 import sys
+from collections.abc import Iterator
+from typing import Any
 
+import ciw
 import numpy as np
 import pytest
+import simpy
 
 from costlab.capacity import (
     Demand,
@@ -135,11 +139,125 @@ def test_the_same_seed_gives_the_same_result_and_another_does_not() -> None:
     assert len(other.ended_s) != len(first.ended_s) or (other.ended_s != first.ended_s).any()
 
 
+def test_slower_servers_never_shorten_a_wait_and_more_demand_never_does_either() -> None:
+    demand = Demand.drawn([(CLIP, 7.0 * 3600)], 5.0, 1)
+    pool = Pool(name="gpu", servers=8)
+    usual = simulate_pools([pool], demand)
+    slow = Workload(name="clip", service_s={"gpu": 1.02})
+    slower = simulate_pools([pool], Demand.of([slow], demand.arrival_s, demand.kind, seed=1))
+    assert (slower.wait_s >= usual.wait_s - 1e-6).all()
+    kept = np.arange(len(demand.arrival_s)) % 20 > 0
+    fewer = simulate_pools(
+        [pool], Demand.of([CLIP], demand.arrival_s[kept], demand.kind[kept], seed=1)
+    )
+    assert (usual.wait_s[kept] >= fewer.wait_s - 1e-6).all()
+
+
 def test_more_servers_never_lengthen_a_wait_on_the_same_requests() -> None:
     demand = Demand.drawn([(CLIP, 7.0 * 3600)], 5.0, 1)
     few = simulate_pools([Pool(name="gpu", servers=8)], demand)
     many = simulate_pools([Pool(name="gpu", servers=9)], demand)
     assert (many.wait_s <= few.wait_s + 1e-6).all()
+
+
+@pytest.mark.parametrize("scv", [0.0, 0.6])
+@pytest.mark.parametrize("levels", [(0, 0, 0), (1, 0, 2)])
+def test_a_steady_pool_is_played_as_it_is_among_others(
+    scv: float, levels: tuple[int, int, int]
+) -> None:
+    workloads = [
+        Workload(name=f"w{i}", service_s={"gpu": s}, priority=level, scv=scv)
+        for i, (s, level) in enumerate(zip((40.0, 90.0, 900.0), levels, strict=True))
+    ]
+    demand = Demand.drawn([(one, [60, 20, 45]) for one in workloads], 100, 6)
+    gpu, never = Pool(name="gpu", servers=12), Pool(name="never", servers=1)
+    alone, among = simulate_pools([gpu], demand), simulate_pools([gpu, never], demand)
+    assert (alone.pool == among.pool).all()
+    assert alone.begun_s == pytest.approx(among.begun_s, abs=1e-6)
+    assert alone.ended_s == pytest.approx(among.ended_s, abs=1e-6)
+    assert alone.busy_s[0] == pytest.approx(among.busy_s[0])
+    assert alone.paid_s[0] == pytest.approx(among.paid_s[0])
+
+
+def waits_in_simpy(demand: Demand, servers: int) -> list[float]:
+    env = simpy.Environment()
+    fleet = simpy.PriorityResource(env, servers)
+    waits = [0.0] * len(demand.arrival_s)
+
+    def clip(i: int, service_s: float, priority: int) -> Iterator[Any]:
+        yield env.timeout(float(demand.arrival_s[i]))
+        with fleet.request(priority=priority) as gpu:
+            yield gpu
+            waits[i] = env.now - float(demand.arrival_s[i])
+            yield env.timeout(service_s)
+
+    for i, (kind, work) in enumerate(zip(demand.kind.tolist(), demand.work.tolist(), strict=True)):
+        workload = demand.workloads[kind]
+        env.process(clip(i, workload.service_s["gpu"] * work, workload.priority))
+    env.run()
+    return waits
+
+
+@pytest.mark.parametrize("priority", [0, 1])
+def test_waits_equal_those_of_simpy_clip_by_clip(priority: int) -> None:
+    short = Workload(name="short", service_s={"gpu": 1.0}, scv=0.5)
+    long = Workload(name="long", service_s={"gpu": 6.0}, scv=0.5, priority=priority)
+    demand = Demand.drawn([(short, 3 * 3600), (long, 0.4 * 3600)], 1.2, 4)
+    outcome = simulate_pools([Pool(name="gpu", servers=6)], demand)
+    assert outcome.wait_s.max() > 5
+    assert outcome.wait_s == pytest.approx(waits_in_simpy(demand, 6), abs=1e-6)
+
+
+def test_preemption_delays_batch_clips_as_in_simpy() -> None:
+    urgent = Workload(name="urgent", service_s={"gpu": 1.0}, scv=0.5, steps=10**6)
+    batch = Workload(name="batch", service_s={"gpu": 4.0}, scv=0.5, priority=1, steps=10**6)
+    demand = Demand.drawn([(urgent, 2 * 3600), (batch, 0.7 * 3600)], 3, 4)
+    outcome = simulate_pools([Pool(name="gpu", servers=6, preemptive=True)], demand)
+    env = simpy.Environment()
+    fleet = simpy.PreemptiveResource(env, 6)
+    ended = np.zeros(len(demand.work))
+
+    def clip(i: int, left_s: float, priority: int) -> Iterator[Any]:
+        yield env.timeout(float(demand.arrival_s[i]))
+        while left_s > 0:
+            with fleet.request(priority=priority) as gpu:
+                yield gpu
+                begun = env.now
+                try:
+                    yield env.timeout(left_s)
+                    left_s = 0.0
+                except simpy.Interrupt:
+                    left_s -= env.now - begun
+        ended[i] = env.now
+
+    for i, kind in enumerate(demand.kind.tolist()):
+        workload = demand.workloads[kind]
+        env.process(clip(i, workload.service_s["gpu"] * demand.work[i], workload.priority))
+    env.run()
+    assert outcome.preemptions[0] > 100
+    hurried = outcome.of("urgent")
+    assert outcome.ended_s[hurried] == pytest.approx(ended[hurried], abs=0.01)
+    # simpy puts a stopped clip at the back of its class, costlab at the front
+    in_simpy = (ended - demand.arrival_s)[~hurried].mean()
+    assert outcome.start_to_finish_s[~hurried].mean() == pytest.approx(in_simpy, rel=0.05)
+
+
+def test_waits_equal_those_of_ciw_clip_by_clip() -> None:
+    clip = Workload(name="clip", service_s={"gpu": 1.0}, scv=0.3)
+    demand = Demand.drawn([(clip, 4.4 * 3600)], 0.5, 2)
+    network = ciw.create_network(
+        arrival_distributions=[
+            ciw.dists.Sequential([*np.diff(demand.arrival_s, prepend=0.0).tolist(), math.inf])
+        ],
+        service_distributions=[ciw.dists.Sequential(demand.work.tolist())],
+        number_of_servers=[5],
+    )
+    peer = ciw.Simulation(network)
+    peer.simulate_until_max_customers(len(demand.work), method="Finish")
+    records = sorted(peer.get_all_records(), key=lambda record: record.service_start_date)
+    outcome = simulate_pools([Pool(name="gpu", servers=5)], demand)
+    assert outcome.wait_s.max() > 1
+    assert outcome.wait_s == pytest.approx([record.waiting_time for record in records], abs=1e-6)
 
 
 def mixed(priority: int, *, preemptive: bool) -> Outcome:
@@ -320,6 +438,13 @@ def test_the_report_puts_formula_and_simulation_side_by_side() -> None:
         assert interval["low"] <= report["simulation"][name] <= interval["high"]
     assert json.loads(json.dumps(report)) == report
     assert wait_report(252.0, 100.0, 8, 0.0, 1) == report
+    assert report["notes"] == []
+
+
+def test_the_report_says_where_the_formula_is_outside_its_limits() -> None:
+    assert "up to 4" in wait_report(200.0, 100.0, 8, 6.0, 1)["notes"][0]
+    assert "64 servers" in wait_report(2000.0, 100.0, 65, 0.5, 1)["notes"][0]
+    assert "few clips" in wait_report(180.0, 100.0, 8, 3.0, 1)["notes"][0]
 
 
 def test_the_report_refuses_an_unstable_system_with_the_servers_that_would_do() -> None:

@@ -709,7 +709,7 @@ def _play(
         slot_time = slot_next[s]
         ready = -1  # a request that need not queue
         back = -1  # a request that goes back to the head of its queue
-        spent = -1  # a slot whose event is over
+        spent = np.int64(-1)  # a slot whose event is over
         freed = 0
         replace = 0
 
@@ -942,7 +942,7 @@ def _play(
             slot_end[s] = end
             _set(soonest, slot_next, s, end)
             if s == spent:
-                spent = -1
+                spent = np.int64(-1)
             if preempts[p]:
                 newest[p, u] = _link(newest[p, u], older, newer, slot_start, s)
         if spent >= 0:
@@ -1030,7 +1030,8 @@ def wait_report(
     """Return the wait by formula and by simulation, side by side.
 
     ``simulation`` holds the same four numbers as ``formula``, their 90 % ``intervals`` from the
-    batches of one long run, and how many ``requests`` it played.
+    batches of one long run, and how many ``requests`` it played. ``notes`` say where the formula is
+    outside its limits.
     """
     formula = queueing.wait(rate_per_h / 3600, service_s, servers, scv)
     names = ("utilisation", "p_wait", "mean_wait_s", "p95_wait_s")
@@ -1066,4 +1067,6 @@ def wait_report(
         "requests": len(demand.arrival_s),
         "seed": seed,
     }
+    outside = queueing.limits(service_s, servers, scv, formula)
+    report["notes"] = [f"{outside}; go by the simulation"] if outside else []
     return report

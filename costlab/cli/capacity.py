@@ -37,7 +37,12 @@ def capacity_wait(
     from costlab import capacity, present
 
     report = capacity.wait_report(rate_per_h, service_s, servers, scv, seed)
-    emit(as_json, report, lambda: present.wait_report(report))
+
+    def words() -> str:
+        sides = {side: report[side] for side in ("formula", "simulation")}
+        return "\n".join([present.wait_report(sides), *(f"! {note}" for note in report["notes"])])
+
+    emit(as_json, report, words)
 
 
 @capacity_group.command("plan")
