@@ -17,7 +17,7 @@ from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
-from costlab import catalog, finance, projection, scenarios, traffic
+from costlab import catalog, finance, projection, routing, scenarios, traffic
 from costlab.cli.finance import actuals_command, months_command
 from costlab.cli.shared import Refusing
 from costlab.core import BadData, Basis, InvalidArgument
@@ -88,6 +88,16 @@ def test_a_month_without_terms_is_the_projection_to_the_micro_dollar(name: str) 
         for month in months.months:
             assert sum(month.showback(view).values()) == month.micro(view)
     assert [month.name for month in months.months] == ["2026-11", "2026-12"]
+
+
+@pytest.mark.parametrize("policy", routing.policies())
+def test_months_are_the_projection_whatever_the_policy(policy: str) -> None:
+    asked = replace(SHIPPED["social-app-few-step"], policy=policy)
+    bill = sum(line.micro_usd for line in projection.project(asked).bill)
+    (month,) = finance.months(asked, months=1).months
+    assert month.micro("cash") == bill
+    names = {segment.name for segment in traffic.mix(asked.mix).segments}
+    assert {charge.item.segment for charge in month.charges} <= names
 
 
 def test_months_have_their_real_hours() -> None:

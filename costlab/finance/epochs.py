@@ -365,7 +365,7 @@ def _with_launches(
         results = project(scenario, mix=mix, policy=policy).segments
     today: dict[str, list[SegmentResult]] = {}
     for result in results:
-        today.setdefault(result.segment.name, []).append(result)
+        today.setdefault(result.of, []).append(result)
     moved = {}
     for launch in open_now:
         for segment in mix.segments:

@@ -178,7 +178,7 @@ class _Ledger:
             usd=unit_usd,
             route=result.route or "",
             model=result.model or "",
-            segment=result.segment.name,
+            segment=result.of,
             tenant=result.segment.tenant,
             scenario=self.scenario,
             basis=result.usd_per_month.basis.value,
@@ -661,7 +661,7 @@ def _by_segment(
             replace(
                 item,
                 label=f"{item.label}, {result.segment.name}",
-                segment=result.segment.name,
+                segment=result.of,
                 tenant=result.segment.tenant,
                 basis=result.usd_per_month.basis.value,
                 proof=result.usd_per_month,

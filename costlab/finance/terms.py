@@ -225,9 +225,10 @@ class Credit:
 class Launch:
     """A model that goes on sale: what if ``route`` cost ``usd_per_second`` from ``day``?
 
-    It takes the segments named, those on the routes of ``replaces``, or, where neither is given,
-    every segment that an accepted clip is cheaper for on it. A ``deployment`` instead of a price
-    joins the scenario's own from that day; rules that name a route of ``replaces`` then name it.
+    It takes the segments named, those on the routes of ``replaces`` (whole, where only a part is),
+    or, where neither is given, every segment that an accepted clip is cheaper for on it. A
+    ``deployment`` instead of a price joins the scenario's own from that day; rules that name a
+    route of ``replaces`` then name it.
     """
 
     day: date
