@@ -1,11 +1,18 @@
 from __future__ import annotations
 
+import contextlib
 import heapq
+import importlib.util
 import json
 import os
 import random
+import secrets
+import shutil
+import signal
+import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections import defaultdict
 from collections.abc import Iterator
@@ -354,58 +361,134 @@ def test_the_projection_sizes_the_pools_that_hand_over(
 
 
 HEAD = "127.0.0.2:6391"
+DRIVER = """
+import json, os, sys, time
+import ray
+from costlab import logs, replay, routing, scenarios
+from costlab.replay import cluster
+
+path, day_file, address = sys.argv[1:]
+ray.init(address=address, log_to_driver=False, logging_level="error")
+while len([node for node in ray.nodes() if node["Alive"]]) < 2:
+    time.sleep(0.2)
+
+def work(item):
+    if item == 3 and not os.path.exists(day_file):
+        open(day_file, "w").close()
+        os._exit(1)  # a worker that is lost
+    return item * item, ray.util.get_node_ip_address()
+
+told = cluster.map(work, range(6), address=address)
+answer = replay.replay(
+    logs.open_log(path), scenarios.scenario("social-app"), routing.policy("trial-split"),
+    sample=10, engine="ray", address=address, shard_rows=50,
+)
+print(json.dumps([told, answer.micro_usd, answer.priced, answer.shards,
+                  answer.checked.mismatches, answer.to_dict(replay.BY)["groups"]]))
+"""
 
 
-@pytest.fixture(scope="module")
-def two_nodes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A Ray head and a second node on loopback, and this process their driver."""
-    pytest.importorskip("ray", reason="ray is not installed (costlab[cluster])")
-    script = Path(sys.executable).with_name("ray")
-    folder = Path("/tmp") / f"costlab-ray-{os.getpid()}"
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("RAY_AUTH_MODE", "token")
-        patch.setenv("RAY_AUTH_TOKEN", "a-token-for-this-test-on-loopback-only-0123456789")
-        patch.setenv("RAY_DISABLE_IMPORT_WARNING", "1")
-        patch.setenv("PYTHONWARNINGS", "ignore")
-        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
-        common = ["--num-cpus=1", "--object-store-memory=100000000", "--block"]
-        nodes = []
-        try:
-            for where in (
-                ["--head", "--node-ip-address=127.0.0.2", "--port=6391",
-                 "--include-dashboard=false", f"--temp-dir={folder}"],
-                ["--node-ip-address=127.0.0.3", f"--address={HEAD}"],
-            ):  # fmt: skip
-                nodes.append(
-                    subprocess.Popen(
-                        [str(script), "start", *where, *common],
-                        stdout=subprocess.DEVNULL,
-                        stderr=subprocess.DEVNULL,
-                        start_new_session=True,
-                    )
-                )
-                time.sleep(4)
-            yield HEAD
-        finally:
+@pytest.fixture
+def two_nodes(tmp_path: Path) -> Iterator[dict[str, str]]:
+    """A Ray head and a second node on loopback; gives the environment that reaches them."""
+    if importlib.util.find_spec("ray") is None:
+        pytest.skip("ray is not installed (costlab[cluster])")
+    environment = os.environ | {
+        "RAY_AUTH_MODE": "token",
+        "RAY_AUTH_TOKEN": secrets.token_hex(32),
+        "RAY_USAGE_STATS_ENABLED": "0",
+        "PYTHONPATH": os.pathsep.join(path for path in sys.path if path),
+    }
+    script = str(Path(sys.executable).with_name("ray"))
+    common = ["--num-cpus=1", "--object-store-memory=100000000", "--block"]
+    folder = tempfile.mkdtemp(prefix="ray-", dir="/tmp")  # its sockets need a short path
+    nodes = []
+
+    def start(*where: str) -> None:
+        nodes.append(
+            subprocess.Popen(
+                [script, "start", *where, *common],
+                env=environment,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.DEVNULL,
+                start_new_session=True,
+            )
+        )
+
+    try:
+        start("--head", "--node-ip-address=127.0.0.2", "--port=6391", "--include-dashboard=false",
+              f"--temp-dir={folder}")  # fmt: skip
+        deadline = time.monotonic() + 30
+        while time.monotonic() < deadline:
+            with contextlib.suppress(OSError), socket.create_connection(("127.0.0.2", 6391), 1):
+                break
+            time.sleep(0.2)
+        start("--node-ip-address=127.0.0.3", f"--address={HEAD}")
+        yield environment
+    finally:
+        for sign in (signal.SIGTERM, signal.SIGKILL):
             for node in reversed(nodes):
-                os.killpg(node.pid, 15)
-            for node in nodes:
-                try:
-                    node.wait(10)
-                except subprocess.TimeoutExpired:
-                    os.killpg(node.pid, 9)
-                    node.wait(10)
+                with contextlib.suppress(ProcessLookupError):
+                    os.killpg(node.pid, sign)
+            time.sleep(1)
+        for node in nodes:
+            node.wait(10)
+        shutil.rmtree(folder, ignore_errors=True)
 
 
-def test_shards_on_two_nodes_come_to_the_same_micro_dollar(
-    two_nodes: str, log: logs.Log, scenario: scenarios.Scenario
+@pytest.mark.slow
+def test_two_nodes_come_to_the_same_micro_dollar_and_a_lost_worker_costs_its_item(
+    two_nodes: dict[str, str], log: logs.Log, tmp_path: Path
 ) -> None:
-    policy = routing.policy("trial-split")
-    here = replay.replay(log, scenario, policy, sample=0)
-    there = replay.replay(
-        log, scenario, policy, sample=10, engine="ray", address=two_nodes, shard_rows=90
+    here = replay.replay(
+        log, scenarios.scenario("social-app"), routing.policy("trial-split"), sample=0
     )
-    assert there.shards == 5
-    assert there.micro_usd == here.micro_usd
-    assert there.by(*replay.BY) == here.by(*replay.BY)
-    assert there.checked.mismatches == ()
+    done = subprocess.run(
+        [sys.executable, "-c", DRIVER, log.files[0], str(tmp_path / "lost"), HEAD],
+        env=two_nodes,
+        capture_output=True,
+        text=True,
+        timeout=150,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    told, micro, priced, shards, mismatches, groups = json.loads(done.stdout.splitlines()[-1])
+    assert [square for square, _ in told] == [n * n for n in range(6)]
+    assert {node for _, node in told} == {"127.0.0.2", "127.0.0.3"}
+    assert (tmp_path / "lost").exists()
+    assert (micro, priced, mismatches) == (here.micro_usd, here.priced, [])
+    assert shards == 4
+    assert groups == json.loads(json.dumps(here.to_dict(replay.BY)["groups"]))
+
+
+def test_without_ray_the_message_says_what_to_install(
+    log: logs.Log, scenario: scenarios.Scenario, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(InvalidArgument, match=r"costlab\[cluster\]"):
+        replay.replay(log, scenario, routing.policy("article"), engine="ray")
+
+
+# ── The command ───────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_command_prints_the_answer_and_its_json(log: logs.Log, tmp_path: Path) -> None:
+    from click.testing import CliRunner
+
+    from costlab.cli.replay import replay_command
+    from costlab.cli.traffic import traffic_group
+
+    run = CliRunner().invoke
+    out = tmp_path / "groups.csv"
+    said = run(replay_command, [log.files[0], "--by", "model", "--out", str(out), "--sample", "3"])
+    assert said.exit_code == 0, said.output
+    assert "160 requests" in said.output
+    assert "3 requests priced again one by one: 0 differ" in said.output
+    assert out.read_text().startswith('"month","tenant"')
+    shape = json.loads(run(replay_command, [log.files[0], "--json", "--sample", "0"]).stdout)
+    assert shape["rows"] == 160
+    mix = tmp_path / "mix.yaml"
+    fitted = run(traffic_group, ["fit", log.files[0], "--out", str(mix), "--id", "mine"])
+    assert fitted.exit_code == 0, fitted.output
+    assert "id: mine" in mix.read_text()
+    assert run(traffic_group, ["show", "social-app"]).exit_code == 0
+    assert "social-app" in run(traffic_group, ["list"]).output

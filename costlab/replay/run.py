@@ -21,6 +21,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from costlab import catalog, logs, projection, routing, store
@@ -134,6 +135,18 @@ class Replay:
         """Return `table` for analysis; money in whole micro-dollars (int64)."""
         found: pd.DataFrame = self.table.to_pandas()
         return found
+
+    def write(self, path: Path) -> None:
+        """Write `table` to a CSV or Parquet file; raises `InvalidArgument` for another ending."""
+        import pyarrow.csv
+        import pyarrow.parquet
+
+        if path.suffix == ".parquet":
+            pyarrow.parquet.write_table(self.table, path)
+        elif path.suffix == ".csv":
+            pyarrow.csv.write_csv(self.table, path)
+        else:
+            raise InvalidArgument(f"{path.name}: write a .csv or a .parquet file")
 
     def to_dict(self, by: Sequence[str] = ("month", "model")) -> dict[str, Any]:
         """Return the shape that ``costlab replay --json`` prints (docs/json.md)."""
