@@ -234,7 +234,7 @@ def _with_steady(problem: Problem, counts: tuple[int, ...]) -> float:
     model = programme.Programme(problem)
     columns = model._handed_of("a")
     fixed = np.array(counts, float)
-    model._bounds(columns, fixed, fixed)
+    model.highs.changeColsBounds(len(columns), columns, fixed, fixed)
     found = model.cheapest(None)
     return found.usd if found else INF
 

@@ -16,6 +16,9 @@ Research 8).
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
@@ -43,8 +46,9 @@ _SMALL = 20_000
 _STARTING, _ADDED = 2, 2
 """Hourly arcs of a segment and hour that the solver starts with, and gets more at a time."""
 _DUAL, _PRIMAL = 1, 4
-_FEASIBLE = 2
-"""HiGHS's own numbers of its simplex strategies and of a feasible point."""
+"""HiGHS's own numbers of its simplex strategies."""
+_WHOLE = 1e-5
+"""Distance from a whole number within which a count is whole."""
 _NEAR = 1e-6
 """Share of the cost to which a mean rating's cheapest split is found."""
 _LEAST_WORTH, _MOST_WORTH = 1e-3, 1e9
@@ -57,7 +61,7 @@ def solve(
     """Return the cheapest split and fleet; raises `Infeasible`.
 
     With ``integer`` the instances of all-week ways to buy are whole numbers, to within ``gap`` of
-    the optimum or as near as so many more ``seconds`` come; the solution's ``bound`` says how near.
+    the optimum or as near as so many ``seconds`` come; the solution's ``bound`` says how near.
     """
     began = time.perf_counter()
     programme = Programme(problem)
@@ -516,54 +520,67 @@ class Programme:
     def whole(self, relaxed: Found, seconds: float, gap: float) -> Found | None:
         """Return the cheapest split with whole all-week instances, near one in fractions.
 
-        Rounded counts first, each with everything else at its optimum. Where the best of them
-        leaves more than ``gap`` to the bound, HiGHS branches for ``seconds``.
+        Branch and bound, the most promising node first. Each node is an optimum over all columns,
+        a step of the dual simplex from the last one, and its counts are also tried rounded. Ends
+        where ``gap`` to the bound is reached, or after so many ``seconds`` once there is a split.
         """
         columns = self._handed_of("a")
-        if not len(columns):
-            return relaxed
-        fractions = relaxed.value[self.handed[columns]]
+        until = time.perf_counter() + seconds
+        best: Found | None = None
+        done: set[tuple[float, ...]] = set()
+        shape = np.zeros(len(columns))
+        order = itertools.count()
+        nodes = [(relaxed.bound, next(order), relaxed, shape, shape + np.inf)]
         bound = relaxed.bound
 
-        def at(counts: Any) -> list[Found]:
-            self._bounds(columns, counts, counts)
-            found = self.cheapest(self.problem.min_rating)
-            return [] if found is None else [found]
+        def at(low: Any, high: Any) -> Found | None:
+            self.highs.changeColsBounds(len(columns), columns, low, high)
+            self.highs.setOptionValue("simplex_strategy", _DUAL)
+            return self.cheapest(self.problem.min_rating)
 
-        tried: list[Found] = []
-        for rounded in (np.round, np.ceil, np.floor):
-            tried += at(rounded(np.round(fractions, 6)))
-        best = min(tried, key=lambda found: found.usd, default=None)
-        if best is None or best.usd - bound > gap * abs(best.usd):
-            self._bounds(columns, np.zeros(len(columns)), np.full(len(columns), np.inf))
-            if relaxed.worth:
-                gain = self.points(self.problem.min_rating or 0.0)
-                self.price(self.usd_of - relaxed.worth * gain)
-            self._kinds(columns, highspy.HighsVarType.kInteger)
-            self.highs.setOptionValue("mip_rel_gap", gap)
-            self.highs.setOptionValue("time_limit", self.highs.getRunTime() + seconds)
-            self._run()
-            info = self.highs.getInfo()
-            if len(self.handed) == self.columns:
-                bound = max(bound, float(info.mip_dual_bound))
-            counts = None
-            if info.primal_solution_status == _FEASIBLE:
-                counts = np.round(np.asarray(self.highs.getSolution().col_value)[columns])
-            self.highs.setOptionValue("time_limit", np.inf)
-            self._kinds(columns, highspy.HighsVarType.kContinuous)
-            if counts is not None:
-                tried += at(counts)
-            best = min(tried, key=lambda found: found.usd, default=None)
-        return None if best is None else replace(best, bound=min(bound, best.usd))
+        while nodes:
+            bound, _, node, low, high = heapq.heappop(nodes)
+            if best and (best.usd - bound <= gap * best.usd or time.perf_counter() > until):
+                break
+            found = np.round(node.value[self.handed[columns]], 6)
+            for rounded in (np.round, np.ceil, np.floor) if node is relaxed else (np.round,):
+                counts = self._rounded(found, rounded)
+                if (key := tuple(counts.tolist())) not in done:
+                    done.add(key)
+                    tried = at(counts, counts)
+                    if tried and (best is None or tried.usd < best.usd):
+                        best = tried
+            away = np.abs(found - np.round(found))
+            worst = int(np.argmax(away)) if len(away) else -1
+            if worst < 0 or away[worst] <= _WHOLE:
+                best = node if best is None or node.usd < best.usd else best
+                continue
+            for floor in (True, False):
+                lower, upper = low.copy(), high.copy()
+                if floor:
+                    upper[worst] = np.floor(found[worst])
+                else:
+                    lower[worst] = np.ceil(found[worst])
+                child = at(lower, upper)
+                if child and (best is None or child.bound < best.usd):
+                    heapq.heappush(nodes, (child.bound, next(order), child, lower, upper))
+        else:
+            bound = math.inf
+        return best and replace(best, bound=min(bound, best.usd))
 
-    def _kinds(self, columns: Any, kind: Any) -> None:
-        self.highs.changeColsIntegrality(
-            len(columns), columns, np.full(len(columns), int(kind), np.uint8)
-        )
-
-    def _bounds(self, columns: Any, low: Any, high: Any) -> None:
-        self.highs.changeColsBounds(len(columns), columns, low, high)
-        self.highs.setOptionValue("simplex_strategy", _DUAL)
+    def _rounded(self, fractions: Any, rounded: Any) -> Any:
+        """Return whole counts; of GPUs that are few, as many as there are, by largest remainder."""
+        problem = self.problem
+        counts = rounded(fractions)
+        kinds, gpus = problem.buy_kind[self.all_week], problem.buy_gpus[self.all_week]
+        for kind in np.flatnonzero(np.isfinite(problem.most_gpus)):
+            mine = kinds == kind
+            counts[mine] = np.floor(fractions[mine])
+            for i in np.argsort(counts - fractions, kind="stable"):
+                left = problem.most_gpus[kind] - float(counts[mine] @ gpus[mine])
+                if mine[i] and fractions[i] > counts[i] and gpus[i] <= left + _TINY:
+                    counts[i] += 1
+        return counts
 
     def highest_rating(self) -> float:
         """Return the highest mean rating that the other limits allow.
