@@ -165,6 +165,16 @@ def test_clips_of_a_retired_model_go_to_the_named_successor_on_request() -> None
     assert any("successor wan-2.7" in event.text for event in months.months[0].events)
 
 
+def test_a_model_that_has_no_price_yet_is_told_and_joins_on_its_day() -> None:
+    early = replace(
+        SCENARIO, date=date(2026, 8, 1), policy="all-api", apis=("kling-3.0", "wan-3.0")
+    )
+    events = [event for month in finance.months(early, months=3, mix=MIX).months
+              for event in month.events]  # fmt: skip
+    assert any("wan-3.0 has no price yet" in event.text for event in events)
+    assert not any("not sold any more" in event.text for event in events)
+
+
 def test_a_launched_model_takes_its_segments_from_its_day() -> None:
     launch = finance.Launch(
         day=date(2026, 12, 21),
@@ -493,10 +503,9 @@ def test_parts_are_whole_and_within_one_of_what_they_were(values: list[Fraction]
 def test_shares_add_up_to_what_is_shared(total: int, weights: list[int]) -> None:
     parts = finance.share_out(total, weights)
     assert sum(parts) == total
-    if any(weights):
-        assert all(not part or weight for part, weight in zip(parts, weights, strict=True)) or (
-            total and min(abs(part) for part in parts) <= 1
-        )
+    for part, weight in zip(parts, weights, strict=True):
+        if any(weights):
+            assert abs(part - Fraction(total * weight, sum(weights))) < 1
 
 
 # ── Actuals against forecast ──────────────────────────────────────────────────────────────────

@@ -111,10 +111,11 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Event:
-    """Something that happens on a day, in words."""
+    """Something that happens on a day, in words; of a price, ``sku`` says whose."""
 
     day: date
     text: str
+    sku: str = ""
 
 
 def cut(
@@ -210,12 +211,12 @@ class _Market:
             for name in self.models:
                 rows = catalog.prices_of(name)
                 found += [
-                    Event(day=day, text=change.sentence)
+                    Event(day=day, text=change.sentence, sku=change.sku)
                     for change in catalog.diff(day - DAY, day, rows)
                 ]
             before, now = self._rents(day - DAY), self._rents(day)
             found += [
-                Event(day=day, text=f"{name}: {before[name]} → {now[name]} USD/GPU-hour")
+                Event(day=day, text=f"{name}: {before[name]} → {now[name]} USD/GPU-hour", sku=name)
                 for name in sorted(before.keys() & now.keys())
                 if before[name] != now[name]
             ]
@@ -288,6 +289,9 @@ def _as_sold(
     notes = []
     for name in api_models(scenario, policy.named_routes):
         if _sold(name, day):
+            continue
+        if not any(row.opens and row.opens <= day for row in catalog.prices_of(name)):
+            notes.append(f"{name} has no price yet: clips sent to it are refused")
             continue
         follower = _successor(name, day) if terms.retired == "successor" else ""
         if follower:

@@ -382,6 +382,8 @@ def months(
     policy = policy or routing.policy(scenario.policy)
     cut, events = _epochs.cut(scenario, mix, policy, terms, months)
     charges = ledger.charges(cut, terms, scenario)
+    billed = {charge.item.sku for charge in charges}
+    told = [event for event in events if not event.sku or event.sku in billed]
     found: list[Month] = []
     for number in range(months):
         starts = month_of(scenario.date, number)
@@ -396,7 +398,7 @@ def months(
                 starts=starts,
                 epochs=own,
                 charges=tuple(one for one in charges if starts <= one.starts < ends),
-                events=tuple(event for event in events if starts <= event.day < ends),
+                events=tuple(event for event in told if starts <= event.day < ends),
                 wanted=wanted,
                 served=sum(epoch.served() for epoch in own),
                 accepted=accepted,
