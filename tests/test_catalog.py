@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Callable
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -306,12 +308,36 @@ def test_every_owned_input_can_be_replaced_and_shows_its_source() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [({"availability": 0.0}, "availability"), ({"pue": 0.9}, "pue"), ({"years": 0}, "years"),
-     ({"watts_per_gpu": -1}, "watts_per_gpu"), ({"residual_share": 1.0}, "residual_share")],
+     ({"watts_per_gpu": -1}, "watts_per_gpu"), ({"residual_share": 1.0}, "residual_share"),
+     ({"rate": -1.0, "residual_share": 0.1}, "rate")],
 )  # fmt: skip
 def test_impossible_hardware_is_refused(change: dict[str, float], message: str) -> None:
     inputs = {name: float(item.value) for name, item in catalog.owned_inputs().items()}
     with pytest.raises(InvalidArgument, match=message):
         catalog.owned_usd_per_gpu_hour(**{**inputs, **change})
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf])
+def test_hardware_that_is_no_number_is_refused(value: float) -> None:
+    for name in catalog.owned_inputs():
+        with pytest.raises(InvalidArgument, match=name):
+            catalog.owned_offer(inputs={name: value})
+
+
+@pytest.mark.parametrize("value", [Decimal("NaN"), Decimal("Infinity")])
+def test_an_amount_that_is_no_number_is_refused(value: Decimal) -> None:
+    base = catalog.offers(as_of=TODAY, purchase="on_demand")[0]
+    disk = next(fee for fee in catalog.fees() if fee.unit == "GB-month")
+    calls: tuple[Callable[[], object], ...] = (
+        lambda: catalog.with_rate(base, value),
+        lambda: catalog.reserve(base, catalog.commitments()[0], value),
+        lambda: catalog.storage_usd(disk, value, Decimal(1)),
+        lambda: catalog.egress_usd("aws", value),
+        lambda: catalog.pack_bill(catalog.packs()[0], value, 30),
+    )
+    for call in calls:
+        with pytest.raises(InvalidArgument):
+            call()
 
 
 # ── Packs, storage, egress ────────────────────────────────────────────────────────────────────

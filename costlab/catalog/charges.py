@@ -50,7 +50,7 @@ def storage_usd(fee: Fee, gb: Decimal, hours: Decimal) -> Decimal:
     """
     if fee.unit not in ("GB-month", "GiB-month"):
         raise InvalidArgument(f"{fee.provider} {fee.item} is billed by the {fee.unit}")
-    if gb < 0 or hours < 0:
+    if not all(amount.is_finite() and amount >= 0 for amount in (gb, hours)):
         raise InvalidArgument("gb and hours must not be negative")
     return fee.usd * gb * hours / 730
 
@@ -60,7 +60,7 @@ def egress_usd(provider: str, gb: Decimal) -> Decimal:
 
     Raises `UnknownName` where no source gives the provider's egress price.
     """
-    if gb < 0:
+    if not gb.is_finite() or gb < 0:
         raise InvalidArgument("gb must not be negative")
     tiers = [row for row in fees(provider, "egress") if row.unit == "GB"]
     if not tiers:
@@ -121,7 +121,7 @@ def pack_bill(pack: Pack, credits_per_day: Decimal, days: int) -> PackBill:
     """Return the packs that ``days`` of steady use need when unused credits lapse and nothing
     rolls over: every validity period buys whole packs anew.
     """
-    if credits_per_day <= 0 or days < 1:
+    if not credits_per_day.is_finite() or credits_per_day <= 0 or days < 1:
         raise InvalidArgument("credits_per_day must be greater than 0 and days at least 1")
     period = min(pack.expires_days or days, days)
     full, rest = divmod(days, period)

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from functools import cache
+from math import inf
 from typing import Literal
 
 from costlab import store
@@ -61,7 +62,7 @@ class Offer:
     source: Source
 
     def __post_init__(self) -> None:
-        if not self.usd_per_gpu_hour > 0:
+        if not (self.usd_per_gpu_hour.is_finite() and self.usd_per_gpu_hour > 0):
             raise InvalidArgument(
                 f"{self.id}: usd_per_gpu_hour must be greater than 0, got {self.usd_per_gpu_hour}"
             )
@@ -313,9 +314,9 @@ def capital_recovery_factor(rate: float, years: float) -> float:
     >>> round(capital_recovery_factor(0.10, 3), 6), capital_recovery_factor(0.0, 4)
     (0.402115, 0.25)
     """
-    if years <= 0:
+    if not 0 < years < inf:
         raise InvalidArgument(f"years must be greater than 0, got {years}")
-    if rate < 0:
+    if not 0 <= rate < inf:
         raise InvalidArgument(f"rate must not be negative, got {rate}")
     return 1 / years if rate == 0 else rate / (1 - (1 + rate) ** -years)
 
@@ -349,7 +350,7 @@ def owned_usd_per_gpu_hour(
         raise InvalidArgument(f"availability must be in (0, 1], got {availability}")
     if not 0 <= residual_share < 1:
         raise InvalidArgument(f"residual_share must be in [0, 1), got {residual_share}")
-    if pue < 1:
+    if not 1 <= pue < inf:
         raise InvalidArgument(f"pue must be at least 1, got {pue}")
     amounts = {
         "capex_usd_per_gpu": capex_usd_per_gpu, "watts_per_gpu": watts_per_gpu,
@@ -357,13 +358,14 @@ def owned_usd_per_gpu_hour(
         "staff_usd_per_gpu_hour": staff_usd_per_gpu_hour,
     }  # fmt: skip
     for name, amount in amounts.items():
-        if amount < 0:
+        if not 0 <= amount < inf:
             raise InvalidArgument(f"{name} must not be negative, got {amount}")
+    recovery = capital_recovery_factor(0.0 if straight_line else rate, years)
     if straight_line:
-        per_year = capex_usd_per_gpu * (1 - residual_share) * capital_recovery_factor(0, years)
+        per_year = capex_usd_per_gpu * (1 - residual_share) * recovery
     else:
         kept = residual_share / (1 + rate) ** years
-        per_year = capex_usd_per_gpu * (1 - kept) * capital_recovery_factor(rate, years)
+        per_year = capex_usd_per_gpu * (1 - kept) * recovery
     energy = watts_per_gpu * pue * usd_per_kwh / 1000
     return (
         per_year / (HOURS_PER_YEAR * availability)
@@ -384,6 +386,8 @@ def owned_offer(
 
     The defaults describe an 8-GPU H100 node. Raises `UnknownName` for an input that does not exist.
     """
+    if gpus_per_instance < 1:
+        raise InvalidArgument(f"gpus_per_instance must be at least 1, got {gpus_per_instance}")
     defaults = owned_inputs()
     chosen = {name: float(row.value) for name, row in defaults.items()}
     for name, value in (inputs or {}).items():
@@ -477,7 +481,7 @@ def reserve(base: Offer, commitment: Commitment, discount: Decimal | None = None
             f"{commitment.provider} grants up to {commitment.discount:.0%}: enter your discount"
         )
     share = commitment.discount if discount is None else discount
-    if not 0 <= share < 1:
+    if not (share.is_finite() and 0 <= share < 1):
         raise InvalidArgument(f"discount must be in [0, 1), got {share}")
     keep = 1 - share
     return replace(
