@@ -167,7 +167,11 @@ def test_clips_of_a_retired_model_go_to_the_named_successor_on_request() -> None
 
 def test_a_model_that_has_no_price_yet_is_told_and_joins_on_its_day() -> None:
     early = replace(
-        SCENARIO, date=date(2026, 8, 1), policy="all-api", apis=("kling-3.0", "wan-3.0")
+        SCENARIO,
+        date=date(2026, 8, 1),
+        policy="all-api",
+        apis=("kling-3.0", "wan-3.0"),
+        deployments=(),
     )
     events = [event for month in finance.months(early, months=3, mix=MIX).months
               for event in month.events]  # fmt: skip
