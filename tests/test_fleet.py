@@ -504,6 +504,17 @@ def test_headroom_and_growth_say_when_the_gpus_run_out(studio: scenarios.Scenari
     assert fleet.plan(studio, wishes=H100).exhausted_on is None
 
 
+def test_the_growth_and_seasons_of_the_mix_count_where_none_is_entered(
+    studio: scenarios.Scenario,
+) -> None:
+    mix = replace(traffic.mix(studio.mix), growth_per_month=0.05)
+    told = fleet.plan(studio, mix=mix, wishes=H100)
+    entered = fleet.plan(studio, wishes=replace(H100, growth_per_month=0.05))
+    assert told.exhausted_on == entered.exhausted_on
+    peak = replace(mix, growth_per_month=0.0, seasonality=(1.0,) * 11 + (3.0,))
+    assert str(fleet.plan(studio, mix=peak, wishes=H100).exhausted_on) == "2026-12-01"
+
+
 def test_the_runner_up_is_dearer_and_says_why() -> None:
     plan = fleet.plan(scenarios.scenario("social-app-few-step"))
     for pool in plan.pools:

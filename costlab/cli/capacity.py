@@ -81,7 +81,7 @@ def capacity_wait(
     help="Largest share of an hour's clips that the cheapest able API may take where they would "
     "wait longer than promised, such as 0.2; left out: as the policy says.",
 )
-@click.option("--growth", type=float, default=0.0, help="Growth a month, such as 0.1.")
+@click.option("--growth", type=float, help="Growth a month, such as 0.1; left out: the mix's.")
 @json_option
 def capacity_plan(
     scenario_name: str,
@@ -96,7 +96,7 @@ def capacity_plan(
     around_the_clock: bool,
     one_kind: bool,
     hand_over: float | None,
-    growth: float,
+    growth: float | None,
     as_json: bool,
 ) -> None:
     """The cheapest fleet that keeps the promise of SCENARIO (an id or a YAML file)."""

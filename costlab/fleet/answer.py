@@ -226,6 +226,7 @@ class FleetPlan:
     curve: tuple[tuple[float, float], ...]
     cost_by_volume: tuple[tuple[float, float], ...]
     break_even: tuple[BreakEven, ...]
+    growth_per_month: float
     exhausted_on: datetime.date | None
     warnings: tuple[str, ...]
     left_out: tuple[str, ...]
@@ -285,6 +286,7 @@ class FleetPlan:
                     for clips, cost in self.cost_by_volume
                 ],
                 "break_even": self.break_even,
+                "growth_per_month": self.growth_per_month,
                 "exhausted_on": self.exhausted_on,
                 "warnings": self.warnings,
                 "left_out": self.left_out,
@@ -517,11 +519,7 @@ def _plan(
         for factor, dollars in zip(volumes, cost, strict=True)
     )
     headroom = min(one.headroom() for one in chosen)
-    exhausted = None
-    if wishes.growth_per_month and headroom < math.inf:
-        months = math.log(headroom) / math.log1p(wishes.growth_per_month)
-        if months < 1200:
-            exhausted = scenario.date + datetime.timedelta(days=int(months * _DAYS_PER_MONTH))
+    growth = mix.growth_per_month if wishes.growth_per_month is None else wishes.growth_per_month
     return FleetPlan(
         scenario=scenario,
         wishes=wishes,
@@ -531,10 +529,34 @@ def _plan(
         curve=_curve(searches, chosen, scenario.p95_wait_s, bill),
         cost_by_volume=by_volume,
         break_even=_break_evens(answer, works, chosen, by_volume, wanted, accepted),
-        exhausted_on=exhausted,
+        growth_per_month=growth,
+        exhausted_on=_exhausted_on(replace(mix, growth_per_month=growth), scenario.date, headroom),
         warnings=_warnings(chosen, pools, scenario.date),
         left_out=(*left_out, *_not_searched(wishes)),
     )
+
+
+def _exhausted_on(
+    mix: traffic.TrafficMix, day: datetime.date, headroom: float
+) -> datetime.date | None:
+    """Return the day on which growth outgrows the headroom, within a hundred years.
+
+    Growth is taken day by day; with seasons the first day of the first month that wants more.
+    """
+    growth = mix.growth_per_month
+    if len(set(mix.seasonality)) > 1:
+        for ahead in range(1, 1200 if math.isfinite(headroom) else 0):
+            years, month = divmod(day.month - 1 + ahead, 12)
+            then = datetime.date(day.year + years, month + 1, 1)
+            if mix.volume(1.0, day, then) > headroom:
+                return then
+        return None
+    if growth <= 0 or not math.isfinite(headroom):
+        return None
+    months = math.log(headroom) / math.log1p(growth)
+    if months >= 1200:
+        return None
+    return day + datetime.timedelta(days=int(months * _DAYS_PER_MONTH))
 
 
 def _not_searched(wishes: Wishes) -> list[str]:

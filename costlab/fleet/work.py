@@ -33,7 +33,8 @@ class Wishes:
     lets GPUs go in quiet hours. Spot instances are interrupted ``interruptions_per_hour`` times an
     hour where that is entered, else as the deployment or the source says. ``cold_start_s`` is what
     a rented GPU needs from order to first clip. ``gpus`` narrows the search to those types (empty:
-    all on sale), ``gpus_per_clip`` to those slots. ``growth_per_month`` is a share. With ``mix``
+    all on sale), ``gpus_per_clip`` to those slots. ``growth_per_month`` is a share (None:
+    the mix's). With ``mix``
     the hourly part of a fleet may be other GPUs than its base. ``hand_over`` is the largest share
     of any hour's clips that may go to the cheapest API that can make them, where they would wait
     longer than promised: 0 for none, None for as the policy says.
@@ -48,7 +49,7 @@ class Wishes:
     cold_start_s: float = 300.0
     gpus: tuple[str, ...] = ()
     gpus_per_clip: tuple[int, ...] = GPUS_PER_CLIP
-    growth_per_month: float = 0.0
+    growth_per_month: float | None = None
     mix: bool = True
     hand_over: float | None = None
 
@@ -67,7 +68,7 @@ class Wishes:
                 raise UnknownName.among("purchase", purchase, PURCHASES)
         if not self.gpus_per_clip or min(self.gpus_per_clip) < 1:
             raise InvalidArgument(f"gpus_per_clip must be 1 or more, got {self.gpus_per_clip}")
-        if not 0 <= self.growth_per_month < math.inf:
+        if self.growth_per_month is not None and not 0 <= self.growth_per_month < math.inf:
             raise InvalidArgument(
                 f"growth_per_month must be 0 or more, got {self.growth_per_month}"
             )

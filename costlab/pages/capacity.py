@@ -291,8 +291,10 @@ def _cheapest_api(plan: fleet.FleetPlan) -> str:
 def _outgrown(plan: fleet.FleetPlan) -> str:
     if plan.exhausted_on is None:
         return ""
+    if plan.exhausted_on == plan.scenario.date:
+        return "The busiest hour leaves no room to grow: more clips need another GPU at once."
     return (
-        f"At {present.percent(plan.wishes.growth_per_month)} growth a month these GPUs are "
+        f"At {present.percent(plan.growth_per_month)} growth a month these GPUs are "
         f"outgrown on {plan.exhausted_on}."
     )
 
