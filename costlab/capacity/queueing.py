@@ -248,7 +248,6 @@ def mgc(
     Against simulations (2026-11-22): of 320 mixtures of two or three lengths drawn at random with a
     squared coefficient of variation up to 5, on 1 to 64 servers at loads of 0.5 to 0.98, 313 were
     within 3 % or 0.5 % of a service time in the mean and 5 % or 2 % of one in the p95, whichever is
-    within 3 % or 0.5 % of a service time in the mean and 5 % or 2 % of one in the p95, whichever is
     larger; the worst missed by 1.4 times that in the mean and 1.6 times in the p95. It is worst
     where 10 to 45 % of clips wait: for 2 to 6 servers at loads up to 0.6, and near 0.7 on 16, the
     p95 of hard mixtures (5 % of clips twenty times as long) is up to 18 % off; their means hold.
