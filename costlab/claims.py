@@ -175,7 +175,7 @@ def _cheapest(as_of: date) -> list[Finding]:
                 Finding(
                     claim=claim,
                     said=Range(low=0, high=1),
-                    unit="",
+                    unit="×",
                     found=None,
                     verdict=words,
                     page="routing",
@@ -185,7 +185,7 @@ def _cheapest(as_of: date) -> list[Finding]:
         ratio = Figure.derived(
             f"Wan 2.2 over {api.model}",
             float(own.value) / float(api.usd),
-            "",
+            "×",
             "USD of a self-hosted attempt, always busy / USD of the cheapest API's clip that "
             "people rate no lower",
             (own, api.figure()),

@@ -95,16 +95,18 @@ def _ledger(findings: list[claims.Finding]) -> None:
         [
             {
                 "Claim": finding.claim,
+                "Verdict": finding.verdict,
                 "Found": present.figure(finding.found) if finding.found else "–",
                 "Known": finding.found.basis.value if finding.found else "–",
-                "Verdict": finding.verdict,
                 "Explore": finding.page,
                 "Said by": finding.who,
             }
             for finding in findings
         ],
         hide_index=True,
+        height="content",
         column_config={
+            "Verdict": st.column_config.TextColumn(width="large"),
             "Claim": st.column_config.TextColumn(width="large"),
             "Found": st.column_config.TextColumn(width="medium"),
             "Known": st.column_config.TextColumn(width="small"),

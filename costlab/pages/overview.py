@@ -8,7 +8,7 @@ import streamlit as st
 
 from costlab import present, projection, scenarios, store
 from costlab.core import ClipRequest, CostlabError
-from costlab.pages import choose, look
+from costlab.pages import choose, look, welcome
 from costlab.unitcost import every_route
 
 
@@ -21,6 +21,7 @@ def projected(asked: scenarios.Scenario, version: str) -> projection.Projection:
 
 def page() -> None:
     """Draw the page."""
+    welcome.show()
     asked = choose.scenario("Scenario", "scenario")
     try:
         answer = projected(asked, store.version())
