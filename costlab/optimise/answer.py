@@ -126,8 +126,8 @@ class ParetoPoint:
 class Optimised:
     """The cheapest split found. ``bill`` sums to ``usd_per_month`` to the micro-dollar.
 
-    ``programme_usd`` is the solver's objective at the utilisation of its own loads, ``bound_usd``
-    what no split can undercut (each slot as full as the largest load allows, GPUs in fractions).
+    ``programme_usd`` is the solver's objective behind it, ``bound_usd`` what no split can undercut:
+    the optimum where slots may be full and GPUs are bought in fractions.
     ``columns``, ``rows`` and ``seconds`` are those of the last programme.
     """
 
@@ -261,10 +261,15 @@ def optimise(
     owned and reserved instances in whole numbers; the bill always does. Raises `CannotServe`
     naming the limits in the way and the nearest values that would do.
     """
+    import numpy as np
+
+    from costlab.optimise.programme import solve
+
     asked = case(scenario, mix, limits or Limits())
     policy = policy or routing.policy(scenario.policy)
-    first, best = _lowest_bill(asked, integer)
-    bound = first.bound
+    best = _lowest_bill(asked, integer)
+    full = np.ones_like(asked.problem.utilisation)
+    bound = solve(replace(asked.problem, utilisation=full), integer=integer).bound
     tried: list[tuple[str, _Priced | None, Any]] = []
     for name, keep in _restricted(asked, policy):
         restricted = _attempt(asked, keep, integer)
@@ -338,15 +343,15 @@ class _Priced:
         return sum(line.micro_usd for line in self.bill)
 
 
-def _lowest_bill(asked: Case, integer: bool) -> tuple[Solution, _Priced]:
-    """Return the first solution, whose bound holds for every split, and the lowest bill found.
+def _lowest_bill(asked: Case, integer: bool) -> _Priced:
+    """Return the lowest bill found.
 
     Each round takes the utilisation at the loads found before; then pools are closed one by one
     as long as that lowers the bill, since a slot or two for few clips can cost more than an API.
     """
     import numpy as np
 
-    first, best = _rounds(asked, integer)
+    best = _rounds(asked, integer)
     closed: set[int] = set()
     while True:
         used = np.unique(asked.problem.pool[best.clips.sum(axis=1) > _USED])
@@ -356,7 +361,7 @@ def _lowest_bill(asked: Case, integer: bool) -> tuple[Solution, _Priced]:
             if attempt := _attempt(asked, keep, integer):
                 tried.append((attempt.micro, pool, attempt))
         if not tried or min(tried)[0] >= best.micro:
-            return first, best
+            return best
         _, pool, best = min(tried, key=lambda one: one[:2])
         closed.add(pool)
 
@@ -375,7 +380,7 @@ def _attempt(asked: Case, keep: Any, integer: bool) -> _Priced | None:
         tries=tuple(one for one, kept in zip(asked.tries, keep, strict=True) if kept),
     ).at_most()
     try:
-        found = _rounds(less, integer)[1]
+        found = _rounds(less, integer)
     except CannotServe:
         return None
     clips = np.zeros((len(keep), HOURS_PER_WEEK))
@@ -383,18 +388,18 @@ def _attempt(asked: Case, keep: Any, integer: bool) -> _Priced | None:
     return replace(found, clips=clips, case=asked)
 
 
-def _rounds(asked: Case, integer: bool) -> tuple[Solution, _Priced]:
+def _rounds(asked: Case, integer: bool) -> _Priced:
+    """Return the lowest bill of a few programmes, each at the loads that the last one found."""
     from costlab.optimise.programme import solve
 
-    now, first, best = asked, None, None
+    now, best = asked, None
     for _ in range(_ROUNDS):
         try:
             solution = solve(now.problem, integer=integer)
         except CannotServe:
-            if first is None:
+            if best is None:
                 raise
             break
-        first = first or solution
         priced = _price(now, solution)
         if best is None or (priced.keeps, -priced.micro) > (best.keeps, -best.micro):
             best = priced
@@ -402,9 +407,9 @@ def _rounds(asked: Case, integer: bool) -> tuple[Solution, _Priced]:
         if abs(settled.problem.utilisation - now.problem.utilisation).max(initial=0.0) < 1e-3:
             break
         now = settled
-    if first is None or best is None:
+    if best is None:
         raise CostlabError("the solver found nothing")
-    return first, best
+    return best
 
 
 def _price(asked: Case, solution: Solution) -> _Priced:

@@ -51,6 +51,8 @@ _WHOLE = 1e-5
 """Distance from a whole number within which a count is whole."""
 _NEAR = 1e-6
 """Share of the cost to which a mean rating's cheapest split is found."""
+_EXACT = 1e-7
+"""Points of the mean rating that do not count as missing."""
 _LEAST_WORTH, _MOST_WORTH = 1e-3, 1e9
 _BY_HOUR = ("at once", "per hour", "GPUs")
 
@@ -431,6 +433,7 @@ class Programme:
             return self._priced(0.0, np.zeros(self.columns)) if self.optimum() else None
         gain = self.points(min_rating)
         poor = rich = None
+        short = -_EXACT * float(self.problem.clips.sum())
         worth = self._guessed_worth(min_rating) * self.problem.weeks
         while poor is None or rich is None:
             if worth > _MOST_WORTH:
@@ -439,7 +442,7 @@ class Programme:
             if not self.optimum():
                 return None
             found = self._priced(worth, gain)
-            if found.points < 0:
+            if found.points < short:
                 poor, worth = found, max(worth * 1.5, _TINY)
             elif worth:
                 rich, worth = found, worth / 1.5 if worth > _LEAST_WORTH else 0.0
@@ -447,7 +450,7 @@ class Programme:
                 return found
         while True:
             worth = (rich.usd - poor.usd) / (rich.points - poor.points)
-            share = rich.points / (rich.points - poor.points)
+            share = max(0.0, rich.points / (rich.points - poor.points))
             mixed = Found(
                 value=share * poor.value + (1 - share) * rich.value,
                 duals=rich.duals,
@@ -461,7 +464,7 @@ class Programme:
             found = self._priced(worth, gain)
             if mixed.usd - found.bound <= _NEAR * abs(mixed.usd):
                 return replace(mixed, bound=found.bound, duals=found.duals)
-            poor, rich = (found, rich) if found.points < 0 else (poor, found)
+            poor, rich = (found, rich) if found.points < short else (poor, found)
 
     def _priced(self, worth: float, gain: Any) -> Found:
         """Return the last optimum, with what no split of no fewer than no points undercuts."""
@@ -521,13 +524,13 @@ class Programme:
         """Return the cheapest split with whole all-week instances, near one in fractions.
 
         Branch and bound, the most promising node first. Each node is an optimum over all columns,
-        a step of the dual simplex from the last one, and its counts are also tried rounded. Ends
-        where ``gap`` to the bound is reached, or after so many ``seconds`` once there is a split.
+        a step of the dual simplex from the last one; until a split is known, its counts are also
+        tried rounded. Ends where ``gap`` to the bound is reached, or after so many ``seconds`` once
+        there is a split.
         """
         columns = self._handed_of("a")
         until = time.perf_counter() + seconds
         best: Found | None = None
-        done: set[tuple[float, ...]] = set()
         shape = np.zeros(len(columns))
         order = itertools.count()
         nodes = [(relaxed.bound, next(order), relaxed, shape, shape + np.inf)]
@@ -543,13 +546,11 @@ class Programme:
             if best and (best.usd - bound <= gap * best.usd or time.perf_counter() > until):
                 break
             found = np.round(node.value[self.handed[columns]], 6)
-            for rounded in (np.round, np.ceil, np.floor) if node is relaxed else (np.round,):
+            for rounded in (np.round, np.ceil, np.floor) if best is None else ():
                 counts = self._rounded(found, rounded)
-                if (key := tuple(counts.tolist())) not in done:
-                    done.add(key)
-                    tried = at(counts, counts)
-                    if tried and (best is None or tried.usd < best.usd):
-                        best = tried
+                tried = at(counts, counts)
+                if tried and (best is None or tried.usd < best.usd):
+                    best = tried
             away = np.abs(found - np.round(found))
             worst = int(np.argmax(away)) if len(away) else -1
             if worst < 0 or away[worst] <= _WHOLE:
