@@ -263,6 +263,7 @@ def test_acceptance_turns_attempts_into_wanted_clips(tmp_path: Path) -> None:
         row["status"] = "failed" if dice.random() < 0.1 else "ok"
         kept = dice.random() < (0.5 if row["stage"] == "preview" else 0.8)
         row["accepted"] = "" if row["status"] == "failed" else str(kept).lower()
+    rows[5]["status"] = "stuck"
     fitted = logs.fit(logs.open_log(write(tmp_path / "a.csv", rows)))
     for segment in fitted.mix.segments:
         meant = 0.5 if segment.stage == "preview" else 0.8
@@ -270,6 +271,9 @@ def test_acceptance_turns_attempts_into_wanted_clips(tmp_path: Path) -> None:
     accepted = sum(row["accepted"] == "true" for row in rows)
     assert fitted.mix.clips_per_month == pytest.approx(accepted / (24 * 14) * 730, rel=0.01)
     assert fitted.shares_error < 1e-6
+    assert [(u.column, u.value, u.count, u.first_row) for u in fitted.unmapped] == [
+        ("status", "stuck", 1, 6)
+    ]
 
 
 def test_a_log_that_accepts_nothing_has_no_demand(tmp_path: Path) -> None:

@@ -25,6 +25,7 @@ from costlab.logs.reading import (
     shards,
     span,
     timeless,
+    unread,
 )
 
 __all__ = [
@@ -56,4 +57,5 @@ __all__ = [
     "shards",
     "span",
     "timeless",
+    "unread",
 ]

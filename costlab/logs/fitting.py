@@ -27,6 +27,7 @@ from costlab.logs.reading import (
     locate,
     span,
     timeless,
+    unread,
 )
 from costlab.traffic import DAYS_PER_WEEK, HOURS_PER_DAY, MONTHS_PER_YEAR, Segment, TrafficMix
 
@@ -156,7 +157,7 @@ def fitted(
     total = sum(kind.n for kind in kinds)
     told = sum(float(kind.segment.seconds) * kind.n for kind in kinds) / total
     said = sum(float(to.segment.seconds) * kind.n for kind, to in moved) / total
-    bad = dict(segments.bad)
+    bad = dict(segments.bad) | unread(log, counted)
     if known.timeless:
         bad["time"] = timeless(log)
     return FittedMix(

@@ -752,6 +752,33 @@ def timeless(log: Log) -> dict[str, tuple[int, str]]:
     return {raw: (count, "is no time such as 2026-11-22T09:30:00Z") for raw, count in rows}
 
 
+def unread(log: Log, counted: pa.Table) -> dict[str, dict[str, tuple[int, str]]]:
+    """Return the cells of accepted, failed and usd that tell nothing, by our column."""
+    tests = {
+        name: f"({_sides(log, name)[0]}) OR ({_sides(log, name)[1]})"
+        for name in ("accepted", "failed")
+        if name in log.columns
+    }
+    if "usd" in log.columns:
+        tests["usd"] = f"{_micro(log)} IS NOT NULL"
+    said = {"accepted": "accepted + not_accepted", "failed": "failed + not_failed", "usd": "paid"}
+    found: dict[str, dict[str, tuple[int, str]]] = {}
+    with store.analysis() as connection:
+        connection.register("counted", counted)
+        for name, test in tests.items():
+            silent = connection.execute(f"SELECT sum(n - ({said[name]})) FROM counted").fetchall()
+            if not silent[0][0]:
+                continue
+            cell = f"coalesce(CAST({log.raw(name)} AS VARCHAR), '')"
+            rows = connection.execute(
+                f"SELECT {cell}, count(*) FROM {log.scan()} WHERE {cell} <> '' "
+                f"AND NOT coalesce({test}, false) GROUP BY ALL"
+            ).fetchall()
+            reason = "is not a number" if name == "usd" else "is neither yes nor no"
+            found |= {name: {raw: (count, reason) for raw, count in rows}} if rows else {}
+    return found
+
+
 # ── From counts to segments ───────────────────────────────────────────────────────────────────
 
 

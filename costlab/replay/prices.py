@@ -218,14 +218,20 @@ def _by_price(unit: UnitCost) -> tuple[Any, str]:
 
 def _own(deployment: Deployment, request: ClipRequest, day: date) -> UnitCost | str:
     """Return an attempt on own GPUs, or why they cannot make it or have no price."""
-    try:
-        hourly_price(deployment, day)
-    except CannotServe:
-        return f"{deployment.offer} has no price on that day"
+    if reason := _no_rent(deployment, day):
+        return reason
     try:
         return self_hosted(deployment, request, day)
     except CannotServe as error:
         return str(error)
+
+
+def _no_rent(deployment: Deployment, day: date) -> str:
+    try:
+        hourly_price(deployment, day)
+    except CannotServe:
+        return f"{deployment.offer} has no price on that day"
+    return ""
 
 
 def _bought(model: str, request: ClipRequest, day: date) -> UnitCost | None:
@@ -358,6 +364,7 @@ class Pricer:
         self._requests: dict[Segment, ClipRequest] = {}
         self._targets: dict[tuple[Segment, float, Step, str], tuple[str, str]] = {}
         self._settled: dict[tuple[Any, ...], Outcome] = {}
+        self._rents: dict[tuple[int, date], str] = {}
         self._clips: dict[tuple[int, ClipRequest], Any] = {}
         self._own: dict[tuple[int, Any, date], UnitCost | str] = {}
         self._api: dict[tuple[str, ClipRequest, date], int | None] = {}
@@ -449,12 +456,18 @@ class Pricer:
 
     def _hosted(self, number: int, request: ClipRequest, day: date) -> UnitCost | str:
         deployment = self.desk.scenario.deployments[number]
+        if (number, day) not in self._rents:
+            self._rents[number, day] = _no_rent(deployment, day)
+        if self._rents[number, day]:
+            return self._rents[number, day]
         if (number, request) not in self._clips:
             try:
                 self._clips[number, request] = question(deployment, request)
             except CannotServe as error:
                 self._clips[number, request] = str(error)
         clip = self._clips[number, request]
+        if isinstance(clip, str):
+            return clip
         if (number, clip, day) not in self._own:
             self._own[number, clip, day] = _own(deployment, request, day)
         return self._own[number, clip, day]

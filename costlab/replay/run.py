@@ -25,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from costlab import catalog, logs, projection, routing, store
-from costlab.core import CostlabError, InvalidArgument, micro_usd, plain, usd
+from costlab.core import BadData, CostlabError, InvalidArgument, micro_usd, plain, usd
 from costlab.replay import cluster, order, places
 from costlab.replay.prices import Desk, Outcome, Pricer, Question, one
 from costlab.scenarios import Scenario, check, route_target
@@ -239,10 +239,10 @@ def replay(
             slots = {pool.route: int(pool.slots.value) for pool in fitted.pools} if fitted else {}
         book.walk(slots or {}, memory_gib, threads)
     answers = book.answers()
-    bad = dict(book.segments.bad)
+    bad = dict(book.segments.bad) | logs.unread(log, counted)
     if known.timeless:
         bad["time"] = logs.timeless(log)
-    table, refused, priced, total = _told(answers, known.rows)
+    table, refused, priced, total = _told(log, answers, known.rows)
     return Replay(
         log=log,
         scenario=scenario,
@@ -650,7 +650,9 @@ class _Book:
 # ── What is told of it ────────────────────────────────────────────────────────────────────────
 
 
-def _told(answers: pa.Table, rows: int) -> tuple[pa.Table, tuple[Refused, ...], int, int]:
+def _told(
+    log: logs.Log, answers: pa.Table, rows: int
+) -> tuple[pa.Table, tuple[Refused, ...], int, int]:
     """Return the priced table, the refusals by reason, and requests and micro-dollars priced."""
     with store.analysis() as connection:
         connection.register("answers", answers)
@@ -670,7 +672,8 @@ def _told(answers: pa.Table, rows: int) -> tuple[pa.Table, tuple[Refused, ...], 
         for reason, requests in reasons
     )
     if priced + sum(item.requests for item in refused) != rows:
-        raise AssertionError(f"{rows} rows, {priced} priced, {refused}")
+        told = priced + sum(item.requests for item in refused)
+        raise BadData(log.files[0], [f"had {rows} rows, then {told}: it changed while it was read"])
     return table, refused, priced, micro
 
 
