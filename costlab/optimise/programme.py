@@ -186,7 +186,7 @@ class Programme:
         model.a_matrix_.value_ = some.data
         if self.highs.passModel(model) == highspy.HighsStatus.kError:
             raise CostlabError("the solver refuses the programme")
-        self.solver_s = 0.0
+        self.solver_s = self.worth = 0.0
         self.build_s = time.perf_counter() - began
 
     def _lay_out(self) -> None:
@@ -434,7 +434,7 @@ class Programme:
         gain = self.points(min_rating)
         poor = rich = None
         short = -_EXACT * float(self.problem.clips.sum())
-        worth = self._guessed_worth(min_rating) * self.problem.weeks
+        worth = self.worth or self._guessed_worth(min_rating) * self.problem.weeks
         while poor is None or rich is None:
             if worth > _MOST_WORTH:
                 return None
@@ -463,6 +463,7 @@ class Programme:
             self.optimum()
             found = self._priced(worth, gain)
             if mixed.usd - found.bound <= _NEAR * abs(mixed.usd):
+                self.worth = worth
                 return replace(mixed, bound=found.bound, duals=found.duals)
             poor, rich = (found, rich) if found.points < short else (poor, found)
 
