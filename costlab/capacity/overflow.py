@@ -10,7 +10,6 @@ from numpy.typing import NDArray
 
 from costlab.core import InvalidArgument
 
-
 FloatArray = NDArray[np.float64]
 
 

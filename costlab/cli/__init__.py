@@ -16,6 +16,7 @@ import click
 from costlab import __version__
 from costlab.cli.bench import bench_group
 from costlab.cli.capacity import capacity_group
+from costlab.cli.finance import actuals_command, months_command
 from costlab.cli.lineage import explain, verify
 from costlab.cli.patterns import pattern
 from costlab.cli.policies import policy_group
@@ -36,6 +37,8 @@ main.add_command(prices_group)
 main.add_command(bench_group)
 main.add_command(capacity_group)
 main.add_command(policy_group)
+main.add_command(months_command)
+main.add_command(actuals_command)
 main.add_command(pattern)
 main.add_command(quality_group)
 main.add_command(explain)
