@@ -16,6 +16,7 @@ from costlab.pages import (
     prediction,
     prices,
     quality,
+    replay,
     routing,
     scenario,
     traffic,
@@ -41,6 +42,7 @@ st.navigation(
             st.Page(patterns.page, title="Patterns", icon=":material/category:",
                     url_path="patterns"),
             st.Page(capacity.page, title="Capacity", icon=":material/dns:", url_path="capacity"),
+            st.Page(replay.page, title="Replay", icon=":material/replay:", url_path="replay"),
         ],
         "Facts": [
             st.Page(prices.page, title="Prices", icon=":material/sell:", url_path="prices"),

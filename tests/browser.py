@@ -33,6 +33,7 @@ PAGES = (
     "routing",
     "patterns",
     "capacity",
+    "replay",
     "prices",
     "quality",
     "prediction",

@@ -18,11 +18,14 @@ from costlab.cli.bench import bench_group
 from costlab.cli.capacity import capacity_group
 from costlab.cli.finance import actuals_command, months_command
 from costlab.cli.lineage import explain, verify
+from costlab.cli.optimise import optimise_command
 from costlab.cli.patterns import pattern
 from costlab.cli.policies import policy_group
 from costlab.cli.prices import prices_group, quote
 from costlab.cli.quality import quality_group
+from costlab.cli.replay import replay_command
 from costlab.cli.shared import Day, Refusing, emit, json_option, refuse_other_options
+from costlab.cli.traffic import traffic_group
 from costlab.core import plain
 
 
@@ -37,6 +40,9 @@ main.add_command(prices_group)
 main.add_command(bench_group)
 main.add_command(capacity_group)
 main.add_command(policy_group)
+main.add_command(optimise_command)
+main.add_command(traffic_group)
+main.add_command(replay_command)
 main.add_command(months_command)
 main.add_command(actuals_command)
 main.add_command(pattern)

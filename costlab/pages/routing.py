@@ -12,7 +12,7 @@ import streamlit as st
 
 from costlab import handover, present, projection, routing, scenarios, store
 from costlab.core import BadData, CostlabError, plain
-from costlab.pages import choose, look
+from costlab.pages import cheapest, choose, look
 
 ASKED = ("stage", "tier", "quality", "mode", "audio", "batch")
 CHOICES = {
@@ -58,6 +58,7 @@ def page() -> None:
             _answer(answer)
             _flows_and_misses(answer)
         _beside(asked, policy, known)
+        cheapest.section(asked)
         _keep(policy, answer)
         look.proof(answer.figures(), key="routing-proof")
     except CostlabError as error:

@@ -5,13 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import streamlit as st
 
-from costlab import present, traffic
+from costlab import logs, present, traffic
 from costlab.core import CostlabError, plain
 from costlab.pages import look
+from costlab.pages.uploads import keep
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -51,6 +53,7 @@ def page() -> None:
         _keep(mix, known)
     except CostlabError as error:
         look.refusal(error)
+    _from_a_log(known)
 
 
 def _answer(mix: traffic.TrafficMix) -> None:
@@ -277,3 +280,66 @@ def _keep(mix: traffic.TrafficMix, known: Mapping[str, traffic.TrafficMix]) -> N
             kept = replace(mix, id=identity, title=title or identity)
             traffic.save_mix(plain(kept), who=person)
             st.success(f"Saved; scenarios may now name the mix `{identity}`.")
+
+
+# ── From a log ────────────────────────────────────────────────────────────────────────────────
+
+
+def _from_a_log(known: Mapping[str, traffic.TrafficMix]) -> None:
+    st.subheader("Or take it from a request log")
+    st.caption(
+        "One row a request, as CSV or Parquet, with at least a time and the seconds of the clip. "
+        "Kinds, hours, weekdays, growth and acceptance are read from it; what cannot be is told."
+    )
+    first, second = st.columns(2)
+    brought = first.file_uploader("A log", type=["csv", "parquet", "gz", "tsv"], key="traffic-log")
+    typed = second.text_input(
+        "or its path on the machine that runs this page", placeholder="/data/requests/*.parquet",
+        key="traffic-path",
+    ).strip()  # fmt: skip
+    if brought is None and not typed:
+        return
+    path = Path(typed) if brought is None else keep(brought.name, brought.getvalue())
+    try:
+        fitted = logs.fit(logs.open_log(path))
+    except CostlabError as error:
+        look.refusal(error)
+        return
+    st.markdown(
+        f"**{fitted.used:,} of {fitted.rows:,} requests** from {fitted.first:%Y-%m-%d} to "
+        f"{fitted.last:%Y-%m-%d} make {len(fitted.mix.segments)} kinds and "
+        f"{fitted.mix.clips_per_month:,.0f} clips a month. To agree with the log, "
+        f"{fitted.shares_error:.1%} of requests would have to change kind and "
+        f"{fitted.hours_error:.1%} their hour of the week."
+    )
+    st.dataframe(
+        [
+            {
+                "Kind": segment.name,
+                "Share": segment.share,
+                "Asks": _said(segment),
+            }
+            for segment in fitted.mix.segments
+        ],
+        hide_index=True,
+        column_config={"Share": st.column_config.NumberColumn(format="percent")},
+    )
+    told = [f"{name}: {why}" for name, why in {**fitted.assumed, **fitted.left_out}.items()]
+    told += [
+        f"{one.column} {one.value or '(empty)'}: {one.count} times, {one.reason}"
+        for one in fitted.unmapped
+    ]
+    told += fitted.notes
+    if told:
+        with st.expander(f"{len(told)} things were assumed or could not be read"):
+            st.markdown("\n".join(f"- {text}" for text in told))
+    with st.form("keep-log", border=False, enter_to_submit=False):
+        identity = st.text_input("Save as", placeholder="from-our-log").strip()
+        if not st.form_submit_button("Save this traffic", icon=":material/save:"):
+            return
+        if not identity or identity in known:
+            st.error("Give the traffic a short name that nothing has yet.")
+            return
+        kept = replace(fitted.mix, id=identity, title=f"From {path.name}")
+        traffic.save_mix(logs.mix_body(kept))
+        st.success(f"Saved; scenarios may now name the mix `{identity}`.")
