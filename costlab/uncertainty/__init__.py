@@ -8,7 +8,7 @@
                       └▶ information      ─▶ what to find out first, in dollars
 """
 
-from costlab.uncertainty.answer import Decision, decide, quantiles
+from costlab.uncertainty.answer import Decision, decide, drawn, quantiles
 from costlab.uncertainty.breakeven import DRIVERS, BreakEven, break_even, comparable
 from costlab.uncertainty.draws import Draws, at_centre, draw, evaluate, normals, saved
 from costlab.uncertainty.information import (
@@ -31,6 +31,7 @@ SHELVES = (RANGES,)
 __all__ = [
     "DRIVERS", "RANGES", "SHELVES", "BreakEven", "Decision", "DefaultRange", "Draws", "Index",
     "Information", "Input", "Levels", "Model", "Sample", "Swing", "Worth", "at_centre",
-    "break_even", "comparable", "compile", "decide", "draw", "evaluate", "indices", "information",
-    "levels", "normals", "perfect", "quantiles", "samples", "saved", "sobol", "tornado", "worth",
+    "break_even", "comparable", "compile", "decide", "draw", "drawn", "evaluate", "indices",
+    "information", "levels", "normals", "perfect", "quantiles", "samples", "saved", "sobol",
+    "tornado", "worth",
 ]  # fmt: skip

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -34,10 +34,10 @@ class Decision:
     centre_usd_per_clip: float
     centre_saved_usd: float
     swings: tuple[Swing, ...]
-    indices: tuple[Index, ...]
-    break_evens: tuple[BreakEven, ...]
-    information: Information | None
     compared: str
+    indices: tuple[Index, ...] = ()
+    break_evens: tuple[BreakEven, ...] = ()
+    information: Information | None = None
 
     @property
     def model(self) -> Model:
@@ -70,22 +70,28 @@ class Decision:
         return None if self.compared else quantiles(self.draws.saved_usd)
 
     @property
+    def headline(self) -> str:
+        """The answer in a line."""
+        share = self.p_own_wins
+        if share is None:
+            low, _, high = self.usd_per_clip
+            return f"A kept clip costs ${low:.3g} to ${high:.3g}"
+        side = "Own GPUs" if float(self.draws.saved_usd.mean()) > 0 else "APIs"
+        chance = f"{share:.0%}" if 0.005 <= share <= 0.995 else f"{share:.2%}"
+        return f"{side} for these clips: own GPUs win in {chance} of draws"
+
+    @property
     def words(self) -> str:
         """The answer in one sentence."""
         low, middle, high = self.usd_per_clip
         cost = f"${middle:.3g} per accepted clip (80 % of draws: ${low:.3g} to ${high:.3g})"
-        if self.api_usd_per_clip is None or self.p_own_wins is None:
+        if self.api_usd_per_clip is None:
             return f"{self.model.policy.title}: {cost}; {self.compared}."
-        api = f"${self.api_usd_per_clip[1]:.3g} on the best APIs"
-        share = self.p_own_wins
         mean = float(self.draws.saved_usd.mean())
-        chance = f"{share:.0%}" if 0.005 <= share <= 0.995 else f"{share:.2%}"
-        side = "Own GPUs" if mean > 0 else "APIs"
         return (
-            f"{side} for these clips: own GPUs win in {chance} of draws, at {cost} against "
-            f"{api}; over {self.model.months} months that "
-            f"{'saves' if mean > 0 else 'costs'} ${abs(mean):,.0f} "
-            f"{'' if mean > 0 else 'more '}on average."
+            f"{self.headline}, at {cost} against ${self.api_usd_per_clip[1]:.3g} on the best APIs; "
+            f"over {self.model.months} months own GPUs {'save' if mean > 0 else 'cost'} "
+            f"${abs(mean):,.0f}{'' if mean > 0 else ' more'} on average."
         )
 
     def to_dict(self) -> dict[str, Any]:
@@ -248,7 +254,6 @@ def decide(
     mix: traffic.TrafficMix | None = None,
     policy: routing.Policy | None = None,
     ranges: Mapping[str, tuple[float, float]] | None = None,
-    drivers: Sequence[str] = tuple(DRIVERS),
 ) -> Decision:
     """Return the decision between a scenario's own GPUs and APIs, and how fragile it is.
 
@@ -256,7 +261,19 @@ def decide(
     `InvalidArgument` as `compile` does.
     """
     model = compile(scenario, months=months, mix=mix, policy=policy, ranges=ranges)
-    drawn = draw(model, draws, seed)
+    answer = drawn(model, draws=draws, seed=seed)
+    if answer.compared:
+        return answer
+    return replace(
+        answer,
+        indices=indices(model, seed=seed),
+        break_evens=tuple(break_even(model, name, seed=seed) for name in DRIVERS),
+        information=information(answer.draws, seed=seed),
+    )
+
+
+def drawn(model: Model, *, draws: int = 10_000, seed: int = 1) -> Decision:
+    """Return the quick part of a decision: the draws and the tornado."""
     centre = at_centre(model)
     compared = ""
     try:
@@ -264,15 +281,10 @@ def decide(
     except InvalidArgument as error:
         compared = str(error)
     return Decision(
-        draws=drawn,
+        draws=draw(model, draws, seed),
         centre_usd=float(centre[COST]),
         centre_usd_per_clip=float(centre[COST] / centre[ACCEPTED]),
         centre_saved_usd=float(saved(centre[None])[0]),
         swings=tornado(model),
-        indices=() if compared else indices(model, seed=seed),
-        break_evens=()
-        if compared
-        else tuple(break_even(model, name, seed=seed) for name in DRIVERS if name in drivers),
-        information=None if compared else information(drawn, seed=seed),
         compared=compared,
     )

@@ -131,7 +131,7 @@ def _slots(
     if table[most, j] + part * (table[most, j + 1] - table[most, j]) < erlangs:
         spare = most - (table[most, j] + part * (table[most, j + 1] - table[most, j]))
         beta = spare / math.sqrt(float(most))
-        return math.ceil((beta / 2 + math.sqrt(beta * beta / 4 + erlangs)) ** 2)
+        return float(math.ceil((beta / 2 + math.sqrt(beta * beta / 4 + erlangs)) ** 2))
     step = 1
     high = low + 1
     while high < most and table[high, j] + part * (table[high, j + 1] - table[high, j]) < erlangs:

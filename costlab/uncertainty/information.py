@@ -22,7 +22,8 @@ from costlab.performance.counted import SPREAD_FLOOR
 from costlab.uncertainty.breakeven import comparable
 from costlab.uncertainty.draws import Draws, evaluate, saved
 from costlab.uncertainty.inputs import Z90, Input
-from costlab.uncertainty.model import Floats, Model
+from costlab.uncertainty.model import Floats, Model, gpus_of
+from costlab.unitcost import Deployment, clip_size, hourly_price
 
 DAYS_OF_SAMPLE = 7
 MEASURING_MINUTES = 2.0
@@ -39,7 +40,8 @@ class Worth:
 
     ``sample`` says what is learnt; ``perfect`` is what knowing the input exactly is worth, ``usd``
     what this sample of it is. ``moves_usd`` is the standard deviation that the input gives to what
-    is expected to be saved. ``costs_usd`` is the price of getting it, None where nobody bills it.
+    is expected to be saved. ``costs_usd`` is the price of getting it, None where nobody bills it;
+    ``command`` are the arguments of ``costlab`` that measure it, none where it cannot be measured.
     """
 
     input: Input
@@ -51,6 +53,7 @@ class Worth:
     perfect: float
     moves_usd: float
     costs_usd: float | None = None
+    command: tuple[str, ...] = ()
 
     @property
     def resolved(self) -> bool:
@@ -90,6 +93,7 @@ class Sample:
     words: str
     noise: float
     costs_usd: float | None = None
+    command: tuple[str, ...] = ()
 
 
 def samples(model: Model, *, reviewed: int | None = None) -> tuple[Sample, ...]:
@@ -105,17 +109,7 @@ def samples(model: Model, *, reviewed: int | None = None) -> tuple[Sample, ...]:
 
 def _sample(model: Model, item: Input, reviewed: int | None) -> Sample:
     if item.kind == "seconds":
-        epoch = model.epochs[0].projection
-        hourly = [
-            float(pool.price.value) * pool.deployment.gpus_per_clip
-            for pool in (epoch.pools if epoch else ())
-            if pool.deployment.gpu == item.of.split("x", 1)[-1] or pool.deployment.gpu == item.of
-        ]
-        known = item.basis is Basis.MEASURED
-        words = f"{MEASURING_MINUTES:g} {'more ' if known else ''}minutes on {item.of}"
-        cost = max(hourly) * MEASURING_MINUTES / 60 if hourly else None
-        noise = math.log1p(SPREAD_FLOOR) / Z90
-        return Sample(input=item, way="measure", words=words, noise=noise, costs_usd=cost)
+        return _measurement(model, item)
     if item.kind == "api_price":
         return Sample(input=item, way="quote", words=f"a firm quote for {item.of}", noise=0.0)
     if item.kind == "gpu_price":
@@ -128,6 +122,50 @@ def _sample(model: Model, item: Input, reviewed: int | None) -> Sample:
             f"{count:,} {looked} of {item.of}"  # fmt: skip
         return Sample(input=item, way="count", words=words, noise=noise)
     return Sample(input=item, way="know", words=f"knowing {item.label} exactly", noise=0.0)
+
+
+def _measurement(model: Model, item: Input) -> Sample:
+    """Return the measurement of the largest clip that the GPU makes in the first month."""
+    answer = model.epochs[0].projection
+    made = [
+        (float(result.unit.slot_s.value), pool.deployment, result.segment.resolution)
+        for pool in (answer.pools if answer else ())
+        for result in (answer.segments if answer else ())
+        if result.route == pool.route
+        and result.unit
+        and result.unit.slot_s
+        and item.of == gpus_of(pool.deployment)
+    ]
+    noise = math.log1p(SPREAD_FLOOR) / Z90
+    more = "more " if item.basis is Basis.MEASURED else ""
+    if not made:
+        return Sample(input=item, way="measure", words=f"minutes on {item.of}", noise=noise)
+    _, deployment, resolution = max(made, key=lambda one: one[0])
+    rate = float(hourly_price(deployment, model.scenario.date).value) * deployment.gpus_per_clip
+    return Sample(
+        input=item,
+        way="measure",
+        words=f"{MEASURING_MINUTES:g} {more}minutes on {item.of} at {resolution}",
+        noise=noise,
+        costs_usd=rate * MEASURING_MINUTES / 60,
+        command=_command(deployment, resolution),
+    )
+
+
+def _command(deployment: Deployment, resolution: str) -> tuple[str, ...]:
+    """Return the arguments of ``costlab`` that measure a deployment; none where no recipe does."""
+    plain = deployment.precision == "bf16" and deployment.gpus_per_clip == 1
+    if deployment.attention or deployment.offload or deployment.stack or not plain:
+        return ()
+    if deployment.steps is None and deployment.guidance and not deployment.technique:
+        recipe = "default"
+    elif deployment.steps in (4, 8) and not deployment.guidance:
+        recipe = f"distilled-{deployment.steps}"
+    else:
+        return ()
+    height, width = clip_size(deployment.model_id, resolution)
+    return ("bench", "--model", deployment.model_id, "--recipe", recipe,
+            "--height", str(height), "--width", str(width))  # fmt: skip
 
 
 def _weekly(model: Model, item: Input) -> int:
@@ -221,6 +259,7 @@ def worth(model: Model, sample: Sample, *, inner: int = 256, seed: int = 1) -> W
         perfect=float(found.worth(0.0)[0]),
         moves_usd=float(found.gain.mean(axis=1).std()),
         costs_usd=sample.costs_usd,
+        command=sample.command,
     )
 
 

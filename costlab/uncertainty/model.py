@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from costlab import catalog, quality, routing, traffic
+from costlab import catalog, performance, quality, routing, traffic
 from costlab.core import Basis, InvalidArgument, UnknownName, usd
 from costlab.finance import MOST_MONTHS, Terms
 from costlab.finance.epochs import Epoch, cut
@@ -438,8 +438,7 @@ class _Compiler:
         render = slot.inputs[0] if self._spot(deployment) else slot
         seconds = float(render.value)
         low, high = (render.range.low, render.range.high) if render.range else (seconds, seconds)
-        key = f"{deployment.gpus_per_clip}x{deployment.gpu}" if deployment.gpus_per_clip > 1 \
-            else deployment.gpu  # fmt: skip
+        key = gpus_of(deployment)
         name = f"seconds/{key}"
         known = "runs" if render.basis is Basis.MEASURED else "prediction"
         place = self._add(
@@ -590,6 +589,12 @@ class _Compiler:
         return found
 
 
+def gpus_of(deployment: Deployment) -> str:
+    """Return the GPUs of one slot, such as H100-SXM or 4x B200: what shares one speed factor."""
+    count = f"{deployment.gpus_per_clip}x " if deployment.gpus_per_clip > 1 else ""
+    return count + performance.gpu(deployment.gpu).id
+
+
 def _ints(values: Sequence[Any]) -> Ints:
     return np.array([int(one) for one in values], dtype=np.int64)
 
@@ -602,4 +607,4 @@ def _from(groups: Sequence[Sequence[Any]]) -> Ints:
     return np.concatenate([[0], np.cumsum([len(one) for one in groups])]).astype(np.int64)
 
 
-__all__ = ["Arrays", "Model", "compile"]
+__all__ = ["Arrays", "Model", "compile", "gpus_of"]
