@@ -9,6 +9,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, fields
 from datetime import date
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 from costlab import store
@@ -234,9 +235,50 @@ def attempts(
     )
 
 
-MIXES = store.Shelf(
-    table="mixes", record=TrafficMix, pattern="traffic/*.yaml", parse=store.read_mapping
-)
+def as_shares(body: dict[str, Any], where: str = "mix") -> dict[str, Any]:
+    """Return a mix's plain data with shares where its segments say clips a month instead.
+
+    The month's volume is then their sum. Raises `BadData` where shares and rates are mixed, or the
+    mix says another volume.
+
+    >>> rates = {"segments": [{"clips_per_month": 30}, {"clips_per_month": 10}]}
+    >>> as_shares(rates)["clips_per_month"], as_shares(rates)["segments"]
+    (40, [{'share': 0.75}, {'share': 0.25}])
+    """
+    segments = body.get("segments")
+    if not isinstance(segments, (list, tuple)):
+        return body
+    rates: list[Any] = [s.get("clips_per_month") for s in segments if isinstance(s, dict)]
+    if not any(rate is not None for rate in rates):
+        return body
+    try:
+        numbers = [float(rate) for rate in rates]
+        total = sum(rates)
+    except TypeError as error:
+        raise BadData(
+            where, ["segments: give each a share, or each its clips_per_month"]
+        ) from error
+    if any("share" in segment for segment in segments) or min(numbers) < 0 or not total > 0:
+        raise BadData(
+            where, ["segments: give each a share, or each its clips_per_month of 0 or more"]
+        )
+    if body.get("clips_per_month") not in (None, total):
+        raise BadData(
+            where,
+            [f"clips_per_month: the segments sum to {total}, found {body['clips_per_month']}"],
+        )
+    parts = [
+        {k: v for k, v in segment.items() if k != "clips_per_month"} | {"share": number / total}
+        for segment, number in zip(segments, numbers, strict=True)
+    ]
+    return body | {"clips_per_month": total, "segments": parts}
+
+
+def _read(path: Path) -> list[dict[str, Any]]:
+    return [as_shares(body, path.name) for body in store.read_mapping(path)]
+
+
+MIXES = store.Shelf(table="mixes", record=TrafficMix, pattern="traffic/*.yaml", parse=_read)
 
 
 def mixes() -> dict[str, TrafficMix]:
@@ -255,11 +297,11 @@ def mix(mix_id: str) -> TrafficMix:
 
 def parse_mix(body: dict[str, Any], where: str = "mix") -> TrafficMix:
     """Return a mix from plain data; raises `BadData` listing every problem."""
-    return store.parse([body], TrafficMix, where)[0]
+    return store.parse([as_shares(body, where)], TrafficMix, where)[0]
 
 
 def save_mix(body: dict[str, Any], *, who: str = "", why: str = "") -> TrafficMix:
     """Check a mix and keep it in the user's store."""
     checked = parse_mix(body)
-    store.add_entry("mix", checked.id, body, who=who, why=why)
+    store.add_entry("mix", checked.id, as_shares(body), who=who, why=why)
     return checked

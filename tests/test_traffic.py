@@ -83,3 +83,44 @@ def test_a_mix_saved_by_a_user_is_found_beside_the_shipped_ones(own_store: objec
     traffic.save_mix(body, who="Ann")
     assert traffic.mix("mine").segments[0].name == "a"
     assert "social-app" in traffic.mixes()
+
+
+RATES = {
+    "id": "rates",
+    "title": "Rates",
+    "segments": [
+        {"name": "a", "clips_per_month": 3000, "seconds": "5"},
+        {"name": "b", "clips_per_month": 1000, "seconds": "8"},
+    ],
+}
+
+
+def test_segments_may_say_clips_a_month_instead_of_shares(own_store: object) -> None:
+    mix = traffic.save_mix(RATES)
+    assert mix.clips_per_month == 4000
+    assert [segment.share for segment in mix.segments] == [0.75, 0.25]
+    assert traffic.mix("rates") == mix
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"clips_per_month": 5000},
+        {"segments": [*RATES["segments"], {"name": "c", "share": 0.1, "seconds": "5"}]},  # type: ignore[misc]
+        {"segments": [{"name": "a", "clips_per_month": -1, "seconds": "5"}]},
+        {"segments": [{"name": "a", "clips_per_month": 1, "share": 1, "seconds": "5"}]},
+    ],
+)
+def test_rates_that_do_not_agree_are_refused(change: dict[str, object]) -> None:
+    with pytest.raises(BadData, match="clips_per_month"):
+        traffic.parse_mix(RATES | change)
+
+
+def test_seasons_and_growth_move_later_months() -> None:
+    from datetime import date
+
+    body = RATES | {"growth_per_month": 0.1, "seasonality": [1] * 11 + [2]}
+    mix = traffic.parse_mix(body)
+    assert mix.volume(4000, date(2026, 11, 22), date(2026, 12, 1)) == pytest.approx(8800)
+    assert mix.volume(4000, date(2026, 12, 1), date(2027, 1, 1)) == pytest.approx(2200)
+    assert sum(mix.hours_of_week) == pytest.approx(168)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import streamlit as st
 
-from costlab import optimise, present, scenarios, store
-from costlab.core import content_hash
+from costlab import optimise, present, routing, scenarios, store
+from costlab.core import content_hash, plain
 from costlab.pages import background, look
 
 POINTS = 10
@@ -36,7 +36,11 @@ def section(asked: scenarios.Scenario) -> None:
     )
     limits = _limits(asked)
     found = optimised(asked, limits, store.version())
-    st.markdown(f"**{found.words}**".replace("$", r"\$"))
+    cost = found.usd_per_accepted_clip.value
+    st.markdown(
+        f"**{found.words}: {present.money(cost)} per accepted clip, "
+        f"{present.money(found.usd_per_month)} a month**".replace("$", r"\$")
+    )
     rows = [("This split", float(found.usd_per_month), found.mean_rating, True)]
     rows += [
         (SERIES.get(b.name, b.name), float(b.usd_per_month), b.mean_rating, False)
@@ -75,6 +79,11 @@ def section(asked: scenarios.Scenario) -> None:
         _parts(found)
     with right:
         _limits_cost(found)
+    if st.button("Keep this split as a policy", icon=":material/save:"):
+        name = f"{asked.id}-cheapest-{content_hash([asked, limits])[:6]}"[-64:]
+        if name not in routing.policies():
+            routing.save_policy(plain(found.policy(name)), why="the cheapest split found")
+        st.success(f"Kept as `{name}`; choose it at the top.")
     _frontier(asked, limits)
     with st.expander("What this rests on"):
         st.markdown(
