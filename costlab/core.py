@@ -215,8 +215,8 @@ class ClipRequest:
             raise UnknownName.among("mode", self.mode, ("t2v", "i2v", "extend", "edit"))
         if self.variants < 1:
             raise InvalidArgument(f"variants must be at least 1, got {self.variants}")
-        if self.input_video_s < 0:
-            raise InvalidArgument(f"input_video_s must not be negative, got {self.input_video_s}")
+        if not self.input_video_s.is_finite() or self.input_video_s < 0:
+            raise InvalidArgument(f"input_video_s must be 0 or more, got {self.input_video_s}")
 
 
 RESOLUTIONS: dict[str, int] = {

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from costlab.core import Figure
+from costlab.core import Figure, usd
 
 if TYPE_CHECKING:
     from costlab.catalog import Quote, Ranking
@@ -137,6 +137,8 @@ def _branches(item: Figure, depth: int, opened: set[int]) -> Iterator[str]:
 
 def quote(answer: Quote) -> str:
     """Return a quote's derivation as a person would write it on paper."""
+    from costlab.catalog.billing import dollars
+
     lines = [f"{answer.model} from {answer.provider}, {answer.as_of.isoformat()}", ""]
     width = max((len(step.label) for step in answer.steps), default=0)
     for step in answer.steps:
@@ -149,7 +151,7 @@ def quote(answer: Quote) -> str:
     if answer.stale:
         lines.append(f"  note   {answer.stale_why}")
     if answer.others:
-        others = ", ".join(f"{sku} ${Decimal(micro) / 10**6:f}" for sku, micro in answer.others)
+        others = ", ".join(f"{sku} {dollars(usd(micro))}" for sku, micro in answer.others)
         lines.append(f"  other rates for this clip: {others}")
     return "\n".join(lines)
 

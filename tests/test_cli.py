@@ -161,3 +161,44 @@ def test_the_store_answers_sql(own_store: Path) -> None:
     assert answer("store", "build")
     done = run("store", "query", "SELECT count(*) AS n FROM prices")
     assert json.loads(done.stdout)[0]["n"] > 300
+
+
+def test_each_rate_of_a_base_and_rate_price_takes_a_contract_price(own_store: Path) -> None:
+    clip = ("quote", "--model", "vidu-q2", "--seconds", "5", "--as-of", "2026-11-22")
+    entry = ("--sku", "comfy/viduq2/720p", "--from", "2026-11-01", "--who", "Ada", "--why", "deal")
+    refused = run("prices", "override", "base", *entry, "--usd", "0.05")
+    assert refused.exit_code == 2
+    assert "say which the price is for" in refused.stderr
+    assert answer(*clip)["usd"] == "0.175000"  # type: ignore[call-overload]  # 0.075 + 4 × 0.025
+    for name, unit, usd in (("base", "first_second", "0.05"), ("rest", "further_second", "0.02")):
+        done = run("prices", "override", name, *entry, "--unit", unit, "--usd", usd)
+        assert done.exit_code == 0, done.stderr
+    found = answer(*clip)
+    assert isinstance(found, dict)
+    assert (found["usd"], found["list_usd"]) == ("0.130000", "0.175000")  # 0.05 + 4 × 0.02
+
+
+def test_the_audit_list_tells_what_was_granted_for_what_and_when(own_store: Path) -> None:
+    by = ("--who", "Ada", "--why", "framework")
+    window = ("--from", "2026-11-01", "--to", "2027-10-31")
+    run("prices", "override", "all", "--provider", "alibaba", "--discount", "0.125", *window, *by)
+    run("prices", "override", "all", "--remove", "--who", "Bo", "--why", "ended")
+    shown = run("prices", "audit").stdout
+    assert "12.5% off" in shown
+    assert "alibaba" in shown
+    assert "from 2026-11-01 to 2027-10-31" in shown
+    entered, removed = answer("prices", "audit")  # type: ignore[misc]
+    assert entered["override"]["discount"] == "0.125"
+    assert (entered["override"]["provider"], entered["override"]["usd"]) == ("alibaba", None)
+    assert (entered["override"]["valid_from"], entered["override"]["valid_to"]) == (
+        "2026-11-01", "2027-10-31",
+    )  # fmt: skip
+    assert (removed["action"], removed["override"]) == ("removed", None)
+
+
+def test_other_rates_are_written_as_money() -> None:
+    shown = run("quote", "--model", "veo-3.1", "--seconds", "5", "--as-of", "2026-11-22").stdout
+    others = next(line for line in shown.splitlines() if "other rates" in line)
+    assert "$2.40," in others
+    assert all("." in word and len(word.split(".")[-1].rstrip(",")) >= 2
+               for word in others.split() if word.startswith("$"))  # fmt: skip

@@ -86,6 +86,9 @@ def test_a_line_rounds_once_half_to_even() -> None:
         ({"seconds": Decimal("NaN")}, "seconds must be greater than 0, got NaN"),
         ({"seconds": Decimal(5), "resolution": "719p"}, "did you mean .*720p"),
         ({"seconds": Decimal(5), "variants": 0}, "variants must be at least 1"),
+        ({"seconds": Decimal(5), "input_video_s": Decimal(-1)}, "input_video_s must be 0 or more"),
+        ({"seconds": Decimal(5), "input_video_s": Decimal("NaN")}, "input_video_s must be 0 or"),
+        ({"seconds": Decimal(5), "input_video_s": Decimal("Infinity")}, "input_video_s must be 0"),
         ({"seconds": Decimal(5), "mode": "v2v"}, "unknown mode 'v2v'"),
     ],
 )

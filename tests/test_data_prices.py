@@ -145,3 +145,10 @@ def test_every_table_of_the_catalog_is_built_and_holds_rows(own_store: Path) -> 
     tables = {value for value in vars(catalog).values() if isinstance(value, store.Shelf)}
     assert tables == set(catalog.SHELVES)
     assert all(store.build(catalog.SHELVES).values())
+
+
+@pytest.mark.parametrize("model", catalog.models(), ids=lambda model: model.id)
+def test_every_model_says_where_its_capabilities_were_read(model: catalog.Model) -> None:
+    assert model.source is not None
+    assert model.source.publisher
+    assert model.source.document

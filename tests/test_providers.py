@@ -198,7 +198,7 @@ def test_resellers_get_the_fields_that_they_document() -> None:
         "json": {"model": "minimax-hailuo-2.3", "action": "generate", "prompt": "<prompt>",
                  "duration": 6, "resolution": "1080p"},
     }  # fmt: skip
-    with pytest.raises(CannotServe, match="needs a first frame"):
+    with pytest.raises(CannotServe, match="does not take t2v"):
         payload("hailuo-2.3-fast", "5", provider="qingbo")
     assert payload("hailuo-2.3", "7", provider="eachlabs")["json"]["input"]["duration"] == "10"
     muapi = payload("muapi-wan2.2-5b-fast-t2v", "5")

@@ -395,9 +395,13 @@ def test_sound_wanted_is_never_answered_by_a_silent_price() -> None:
         assert quote.plan.audio is True
 
 
-def test_many_quotes_at_once_equal_the_exact_path() -> None:
-    names = ["veo-3.1", "kling-3.0", "sora-2", "wan-2.7"] * 25
-    requests = [ask(str(1 + i % 12), audio=i % 3 == 0) for i in range(100)]
+@pytest.mark.parametrize("step", ["1", "0.037"], ids=["lengths come again", "lengths differ"])
+def test_many_quotes_at_once_equal_the_exact_path(step: str) -> None:
+    names = ["veo-3.1", "kling-3.0", "sora-2", "wan-2.7", "fal-wan2.2-a14b"] * 20
+    requests = [
+        ask(str(1 + Decimal(i % (12 if step == "1" else 100)) * Decimal(step)), audio=i % 3 == 0)
+        for i in range(100)
+    ]
     days = [date(2026, 8, 1 + i % 28) if i % 2 else TODAY for i in range(100)]
     together = catalog.quote_many(names, requests, days)
     for name, request, day, micro in zip(names, requests, days, together, strict=True):

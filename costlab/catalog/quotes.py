@@ -364,9 +364,10 @@ class _Many:
             for sku, resolution in equals:
                 length = self.length(sku, wanted, request, resolution)
                 if length is not None:
-                    served.append((length[1], sku.head.usd_per_unit, sku.id, sku))
-            for *_, sku in sorted(served, key=lambda item: item[:3]):
-                micro = self.bill(sku, wanted, epoch, request)
+                    made_s, billed_s = length
+                    served.append((billed_s, sku.head.usd_per_unit, sku.id, sku, made_s))
+            for *_, sku, made_s in sorted(served, key=lambda item: item[:3]):
+                micro = self.bill(sku, wanted, epoch, request, made_s)
                 if micro is not None:
                     return micro
         return None
@@ -411,9 +412,14 @@ class _Many:
                 self.lengths[key] = None
         return self.lengths[key]
 
-    def bill(self, sku: Sku, wanted: Model, epoch: date, request: ClipRequest) -> int | None:
-        """Return the total of the plan's lines; None where its units cannot be counted."""
-        key = (id(sku), request.seconds, request.resolution, request.mode, request.aspect,
+    def bill(
+        self, sku: Sku, wanted: Model, epoch: date, request: ClipRequest, made_s: Decimal
+    ) -> int | None:
+        """Return the total of the plan's lines; None where its units cannot be counted.
+
+        Requests that a seller makes clips of one length for have one bill.
+        """
+        key = (id(sku), made_s, request.resolution, request.mode, request.aspect,
                request.fps, request.input_video_s, request.variants,
                epoch if self.known else None)  # fmt: skip
         if key not in self.bills:

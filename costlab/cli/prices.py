@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,6 +17,9 @@ from costlab.cli.shared import (
     json_option,
     refuse_other_options,
 )
+
+if TYPE_CHECKING:
+    from costlab.catalog import Override
 
 
 @click.command()
@@ -206,6 +209,7 @@ def prices_import(
 @click.option("--model", default="", help="Or every rate of a model.")
 @click.option("--provider", default="", help="Or of a seller.")
 @click.option("--usd", type=Amount(), help="The contract's price of one unit.")
+@click.option("--unit", default="", help="The unit it is the price of, such as further_second.")
 @click.option("--discount", type=Amount(), help="Or a share off the list price, such as 0.15.")
 @click.option("--from", "valid_from", type=Day(), help="First day.")
 @click.option("--to", "valid_to", type=Day(), help="Last day.")
@@ -243,10 +247,26 @@ def prices_audit(as_json: bool) -> None:
             f"{row.entered_at:%Y-%m-%d %H:%M}",
             row.name,
             row.action,
+            *_terms(row.override),
             row.who,
             row.why,
         ]
         for row in rows
     ]
-    header = ["no", "entered", "name", "what", "who", "why"]
+    header = ["no", "entered", "name", "what", "terms", "for", "holds", "who", "why"]
     emit(as_json, rows, lambda: present.table(header, cells) if cells else "nothing entered yet")
+
+
+def _terms(override: Override | None) -> tuple[str, str, str]:
+    """Return what an entry grants, for what, and when; nothing for a removal."""
+    if override is None:
+        return "", "", ""
+    from costlab.catalog.billing import dollars
+
+    if override.usd is not None:
+        grants = f"{dollars(override.usd)} per {(override.unit or 'unit').replace('_', ' ')}"
+    else:
+        grants = f"{override.discount:%} off"
+    target = " ".join(filter(None, (override.sku, override.model, override.provider)))
+    ends = f" to {override.valid_to}" if override.valid_to else ""
+    return grants, target, f"from {override.valid_from}{ends}"

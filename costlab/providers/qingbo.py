@@ -15,9 +15,7 @@ from decimal import Decimal
 from typing import Any, ClassVar
 
 from costlab.catalog.billing import PROMPT, Adapter, Answer, Plan, Terms, with_image
-from costlab.catalog.book import Price
-from costlab.catalog.names import Model
-from costlab.core import CannotServe, ClipRequest, Source
+from costlab.core import Source
 
 QUOTA_PER_USD = Decimal(500_000)
 """An answer's cost is a whole number of these."""
@@ -51,12 +49,6 @@ class Qingbo(Adapter):
         "failed": "failed",
         "cancelled": "failed",
     }
-
-    def check_mode(self, row: Price, model: Model, request: ClipRequest) -> None:
-        """Raise `CannotServe` also where the fast model is asked without a first frame."""
-        super().check_mode(row, model, request)
-        if row.endpoint.endswith("-fast") and request.mode != "i2v":
-            raise CannotServe(f"{row.sku} needs a first frame (it takes i2v)")
 
     def payload(self, plan: Plan) -> dict[str, Any]:
         """Return the task; the frame's shape is the model's or the image's own."""
