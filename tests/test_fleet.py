@@ -152,21 +152,6 @@ def test_a_slot_more_in_any_hour_never_rents_for_less(
     assert level.usd_per_week >= rent.usd_per_week - 1e-6
 
 
-@settings(max_examples=25, deadline=None)
-@given(
-    erlangs=st.floats(0.05, 150),
-    spread=st.sampled_from([(300.0, 300.0), (200.0, 900.0), (60.0, 3000.0)]),
-    wait_s=st.sampled_from([0.0, 10.0, 120.0, 2000.0]),
-)
-def test_the_quick_sizing_gives_the_formulas_fewest_slots(
-    erlangs: float, spread: tuple[float, float], wait_s: float
-) -> None:
-    rate = erlangs / (0.7 * spread[0] + 0.3 * spread[1])
-    peak = capacity.PeakHour(arrivals_per_s=rate, lengths_s=spread, shares=(0.7, 0.3))
-    expected = capacity.servers_needed_for_mix(rate, spread, (0.7, 0.3), wait_s)
-    assert search.fewest_slots(peak, wait_s) == expected
-
-
 def test_slots_by_hour_agree_with_the_projections_busiest_hour(
     studio: scenarios.Scenario,
 ) -> None:

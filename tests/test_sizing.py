@@ -4,8 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from costlab.capacity import mdc
+from costlab.capacity import mdc, servers_needed_for_mix
 from costlab.capacity.sizing import Load, PeakHour, slots_needed
+from costlab.core import InvalidArgument
 
 MONTH = {"hours": 720, "peak_factor": 2.0, "p95_wait_s": 60.0, "batch_utilisation": 0.95}
 
@@ -70,3 +71,29 @@ def test_the_busiest_hour_is_the_mean_hour_times_its_peak() -> None:
     peak = PeakHour.of([Load(per_month=7_200, slot_s=360)], 720, 3.0)
     assert peak.arrivals_per_s == pytest.approx(30 / 3600)
     assert peak.erlangs == pytest.approx(3.0)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    questions=st.lists(
+        st.tuples(st.floats(0.05, 150), st.sampled_from([0.0, 10.0, 120.0, 2000.0])),
+        min_size=1,
+        max_size=4,
+    ),
+    lengths_s=st.sampled_from([(300.0, 300.0), (200.0, 900.0), (60.0, 3000.0)]),
+)
+def test_what_was_asked_before_never_changes_the_fewest_slots(
+    questions: list[tuple[float, float]], lengths_s: tuple[float, float]
+) -> None:
+    shares = (0.7, 0.3)
+    for erlangs, wait_s in questions:
+        rate = erlangs / (0.7 * lengths_s[0] + 0.3 * lengths_s[1])
+        peak = PeakHour(arrivals_per_s=rate, lengths_s=lengths_s, shares=shares)
+        assert peak.fewest_slots(wait_s) == servers_needed_for_mix(rate, lengths_s, shares, wait_s)
+
+
+def test_nobody_needs_no_slot_and_no_promise_is_below_zero() -> None:
+    nobody = PeakHour(arrivals_per_s=0.0, lengths_s=(), shares=())
+    assert nobody.fewest_slots(60.0) == 0
+    with pytest.raises(InvalidArgument):
+        nobody.fewest_slots(-1.0)

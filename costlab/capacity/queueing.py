@@ -179,8 +179,7 @@ def _constant_service_queue(erlangs: float, servers: int) -> tuple[float, Array,
     beyond = _decay_root(load)
     radius = 1 / load
     size = max(256, 1 << math.ceil(math.log2(32 * math.sqrt(servers))))
-    angle = math.pi * ((2 * np.arange(size) + 1) / size - 1)
-    turn = -2 * np.sin(angle / 2) ** 2 + 1j * np.sin(angle)
+    angle, turn, shift = _circle(size)
     z = radius * (1 + turn)
     z_less_1 = (radius - 1) + radius * turn
     log_phi = erlangs * z_less_1 - servers * (math.log(radius) + 1j * angle)
@@ -190,7 +189,6 @@ def _constant_service_queue(erlangs: float, servers: int) -> tuple[float, Array,
         - np.log((beyond - z_less_1) / (1 + beyond))
     )
     power = np.arange(size)
-    shift = np.exp(-1j * power * angle[0])
     half = size // 2
     scaled = np.fft.fft(log_ratio) / size * shift
     scaled[0] = 0
@@ -208,6 +206,14 @@ def _constant_service_queue(erlangs: float, servers: int) -> tuple[float, Array,
     excess = np.append(np.cumsum(chance[:0:-1])[::-1], 0.0) + after
     mean = 1 / beyond - float(power[:half] @ log_series)
     return max(mean, 0.0), np.clip(excess, 0.0, 1.0), decay
+
+
+@lru_cache(maxsize=8)
+def _circle(size: int) -> tuple[Array, NDArray[np.complex128], NDArray[np.complex128]]:
+    """Return angles on a circle, points there less 1, and what a first angle above −π turns."""
+    angle = math.pi * ((2 * np.arange(size) + 1) / size - 1)
+    turn = -2 * np.sin(angle / 2) ** 2 + 1j * np.sin(angle)
+    return angle, turn, np.exp(-1j * np.arange(size) * angle[0])
 
 
 def _decay_root(load: float) -> float:
@@ -278,7 +284,7 @@ def mgc(
     mean_s = random.mean_wait_s * longer * shorter
 
     def law() -> tuple[Array, Array]:
-        alike, depth = _constant_law(load, servers)
+        alike, depth = _constant_law(erlangs, servers, constant.p_wait)
         waits_s = _scaled(alike * np.interp(depth, _DEPTHS, stretch), depth, mean_s / p_wait)
         if servers < _FEW:
             exact_s, reached = _one_fast_server(lengths, weights, servers, load, mean_s / p_wait)
@@ -290,14 +296,13 @@ def mgc(
     return _by_depth(load, p_wait, mean_s, law)
 
 
-def _constant_law(load: float, servers: int) -> tuple[Array, Array]:
+def _constant_law(erlangs: float, servers: int, p_wait: float) -> tuple[Array, Array]:
     """Return waits in M/D/c, in services, and −log of their chance to be exceeded by who waits."""
-    _, excess, decay = _constant_service_queue(load * servers, servers)
-    surely = float(_constant_tail(load * servers, servers, excess, decay, np.zeros(1))[0])
-    reach = min(22.0, math.log(surely / 1e-14)) / (servers * math.log1p(_decay_root(load)))
-    waits = reach * np.linspace(0, 1, 56) ** 2
-    known = _constant_tail(load * servers, servers, excess, decay, waits)
-    return waits, -np.log(known / surely)
+    _, excess, decay = _constant_service_queue(erlangs, servers)
+    drain = servers * math.log1p(_decay_root(erlangs / servers))
+    waits = min(22.0, math.log(p_wait / 1e-14)) / drain * np.linspace(0, 1, 56) ** 2
+    known = _constant_tail(erlangs, servers, excess, decay, waits)
+    return waits, -np.log(known / p_wait)
 
 
 def _by_depth(
@@ -521,7 +526,7 @@ def _gamma_below_exponential(
     mean_s = constant.mean_wait_s + scv * (random.mean_wait_s - constant.mean_wait_s)
 
     def law() -> tuple[Array, Array]:
-        alike_s, depth = _constant_law(random.utilisation, servers)
+        alike_s, depth = _constant_law(arrivals_per_s * service_s, servers, constant.p_wait)
         drain_per_s = (servers - random.utilisation * servers) / service_s
         waits_s = (1 - scv) * alike_s * service_s + scv * depth / drain_per_s
         return _scaled(waits_s, depth, mean_s / p_wait), depth

@@ -29,7 +29,6 @@ from costlab.fleet.search import (
     Way,
     busiest_share,
     divisions,
-    fewest_slots,
 )
 from costlab.fleet.work import (
     HOURS_PER_WEEK,
@@ -423,8 +422,8 @@ class _Chosen:
             return busiest_share(one.need, slots, one.way_out, factor) <= one.way_out.most
         peak = _more(one.need.peak, factor)
         if one.remainder:
-            part = 1 - one.rent.base_slots / fewest_slots(peak, one.wait_s)
-            needed = fewest_slots(_more(one.remainder[1].peak, factor), one.wait_s)
+            part = 1 - one.rent.base_slots / peak.fewest_slots(one.wait_s)
+            needed = _more(one.remainder[1].peak, factor).fewest_slots(one.wait_s)
             return part * needed <= int(one.rent.peak_slots.max())
         if peak.erlangs >= slots:
             return False

@@ -13,7 +13,7 @@ import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
-from functools import lru_cache, partial
+from functools import partial
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from costlab import capacity, unitcost
@@ -31,56 +31,6 @@ Kind = Literal["people", "batch", "both"]
 Way = Literal["one kind", "mixed", "spot beside", "serverless", "handed over"]
 _LEVELS = 12
 """Steps into which the load of an hour is rounded up, as a share of the busiest hour's."""
-
-
-@lru_cache(maxsize=65536)
-def fewest_slots(peak: capacity.PeakHour, wait_s: float) -> int:
-    """Return the fewest slots with which 95 % wait at most ``wait_s``, as `capacity.slots_needed`.
-
-    It starts from the limit of many slots, so that few evaluations of the formula are needed.
-    """
-    erlangs = peak.erlangs
-    least = math.floor(erlangs) + 1
-
-    def kept(slots: int) -> bool:
-        wait = peak.wait(slots)
-        return wait is None or wait.tail(wait_s) <= 0.05
-
-    guess = max(least, math.ceil(erlangs + _spare(peak, wait_s) * math.sqrt(erlangs)))
-    step = 1
-    if kept(guess):
-        low, high = guess - 1, guess
-        while low >= least and kept(low):
-            low, high, step = low - 2 * step, low, 2 * step
-        low = max(low, least - 1)
-    else:
-        low, high = guess, guess + 1
-        while not kept(high):
-            low, high, step = high, high + 2 * step, 2 * step
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (low, middle) if kept(middle) else (middle, high)
-    return high
-
-
-def _spare(peak: capacity.PeakHour, wait_s: float) -> float:
-    """Return the spare slots, in roots of the load, with which about 5 % wait over ``wait_s``.
-
-    Halfin and Whitt (1981, "Heavy-traffic limits for queues with many exponential servers",
-    Operations Research 29): with β√a slots beyond the load a, 1/(1 + βΦ(β)/φ(β)) of the clips wait,
-    here for exponential times scaled to the clips' spread.
-    """
-    mean_s = math.fsum(s * w for s, w in zip(peak.lengths_s, peak.shares, strict=True))
-    square = math.fsum(s * s * w for s, w in zip(peak.lengths_s, peak.shares, strict=True))
-    rate = math.sqrt(peak.erlangs) * wait_s / mean_s / (square / mean_s**2 / 2)
-    low, high = 1e-3, 8.0
-    for _ in range(24):
-        beta = (low + high) / 2
-        below = math.erfc(-beta / math.sqrt(2)) / 2
-        density = math.exp(-beta * beta / 2) / math.sqrt(2 * math.pi)
-        late = math.exp(-beta * rate) / (1 + beta * below / density)
-        low, high = (beta, high) if late > 0.05 else (low, beta)
-    return high
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -629,12 +579,12 @@ class Search:
         import numpy as np
 
         if kind == "people":
-            slots = hourly_slots(need, lambda peak: fewest_slots(peak, wait_s))
+            slots = hourly_slots(need, lambda peak: peak.fewest_slots(wait_s))
             return cheapest_rent(slots, buys, by_the_hour=self.wishes.by_the_hour)
         load = need.busy_hours / need.work.hours / need.work.batch_utilisation
         if kind == "both":
             peak = need.peak
-            count = fewest_slots(peak, wait_s)
+            count = peak.fewest_slots(wait_s)
             level = np.full(HOURS_PER_WEEK, max(count, math.ceil(load)), np.int64)
             return cheapest_rent(level, buys, by_the_hour=False)
         part = math.ceil((load - math.floor(load)) * HOURS_PER_WEEK)
@@ -655,11 +605,11 @@ class Search:
         need, more = need_of(work, base, places, 0.0, end), need_of(work, other, places, rate, end)
         try:
             rent = cheapest_rent(
-                hourly_slots(need, lambda peak: fewest_slots(peak, wait_s)),
+                hourly_slots(need, lambda peak: peak.fewest_slots(wait_s)),
                 _bases(base),
                 by_the_hour=self.wishes.by_the_hour,
                 remainder=(
-                    hourly_slots(more, lambda peak: fewest_slots(peak, wait_s)),
+                    hourly_slots(more, lambda peak: peak.fewest_slots(wait_s)),
                     by_rate(other)[rate],
                 ),
             )
