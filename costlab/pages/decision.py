@@ -129,7 +129,7 @@ def _answer(answer: uncertainty.Decision) -> None:
             [
                 *notes,
                 f"{len(answer.draws.rows):,} draws of {answer.model.months} months. In each one "
-                "the fleet is sized anew every month, routes are those of the projection, and the APIs "
+                "the fleet is sized anew every month, routes are those of the projection; the APIs "
                 "compared are the cheapest that give what each clip asks. Both sides are taken to "
                 "be kept as often.",
             ]
@@ -408,7 +408,8 @@ def _worth(key: _Key) -> None:
     best = [one for one in found.worth if one.usd > 0 and one.resolved][:5]
     lead = (
         f"Knowing everything before deciding would be worth **{present.money(found.perfect)}** "
-        f"over {key.model.months} months ({present.money(found.low)} to {present.money(found.high)})."
+        f"over {key.model.months} months ({present.money(found.low)} to "
+        f"{present.money(found.high)})."
     )
     if best:
         lead += " One thing alone:"

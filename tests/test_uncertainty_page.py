@@ -1,0 +1,56 @@
+"""The Decision page: it says what the library says, and asks what if."""
+
+from __future__ import annotations
+
+import pytest
+from streamlit.testing.v1 import AppTest
+
+from costlab import scenarios, uncertainty
+from costlab.pages import decision
+
+
+def opened(scenario: str = "overnight-batch") -> AppTest:
+    app = AppTest.from_string(
+        "from costlab.pages import decision\ndecision.page()", default_timeout=120
+    )
+    app.query_params["decision"] = scenario
+    app.run()
+    assert not app.exception
+    return app
+
+
+def test_the_page_leads_with_the_library_s_answer() -> None:
+    want = uncertainty.drawn(
+        uncertainty.compile(scenarios.scenario("overnight-batch")), draws=decision.DRAWS
+    )
+    app = opened()
+    assert not app.error
+    assert app.header[0].value == want.headline
+    assert len(app.metric) == 5
+    text = " ".join(one.value for one in app.markdown)
+    assert "a firm quote for fal-wan2.2-a14b" in text
+    assert "flips at" in text
+
+
+def test_without_a_gpu_the_measurement_cannot_be_started_and_says_why() -> None:
+    app = opened()
+    button = next(b for b in app.button if b.label == "Start this measurement")
+    if button.disabled:
+        assert any("Not now: " in one.value for one in app.caption)
+
+
+def test_what_flips_it_can_be_chosen() -> None:
+    app = opened()
+    before = [one.value for one in app.markdown]
+    app.session_state["decision-driver"] = "api_price"
+    app.run()
+    assert not app.exception
+    assert [one.value for one in app.markdown] != before
+
+
+@pytest.mark.parametrize("policy", ["overflow-to-fal", "api-budget"])
+def test_a_policy_that_is_not_drawn_is_refused_in_words(policy: str) -> None:
+    app = opened("social-app")
+    app.selectbox(key="decision-policy-social-app").set_value(policy).run()
+    assert not app.exception
+    assert any("is not drawn" in box.value for box in app.error)
