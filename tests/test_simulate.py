@@ -394,6 +394,125 @@ def test_the_best_free_pool_is_taken_first() -> None:
     assert outcome.begun_s.tolist() == [0.0, 1.0, 10.0]
 
 
+def shared(demand_of: tuple[Workload, ...], per_s: float, seed: int) -> Demand:
+    return Demand.drawn([(one, per_s / len(demand_of) * 3600) for one in demand_of], 2.0, seed)
+
+
+@pytest.mark.parametrize("levels", [(0, 0), (0, 1)])
+def test_two_alike_pools_with_one_queue_are_one_pool_clip_by_clip(levels: tuple[int, int]) -> None:
+    kinds = tuple(
+        Workload(name=f"w{i}", service_s={"a": s, "b": s}, priority=level, scv=0.5)
+        for i, (s, level) in enumerate(zip((1.0, 4.0), levels, strict=True))
+    )
+    demand = shared(kinds, 3.0, 5)
+    alone = tuple(
+        Workload(name=one.name, service_s={"a": one.service_s["a"]}, priority=one.priority)
+        for one in kinds
+    )
+    together = simulate_pools([Pool(name="a", servers=3), Pool(name="b", servers=5)], demand)
+    one_pool = simulate_pools(
+        [Pool(name="a", servers=8)],
+        Demand(workloads=alone, arrival_s=demand.arrival_s, kind=demand.kind, work=demand.work),
+    )
+    assert together.wait_s.max() > 1
+    assert together.wait_s == pytest.approx(one_pool.wait_s, abs=1e-6)
+    assert set(together.pool.tolist()) == {0, 1}
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_one_queue_for_two_pools_never_waits_longer_than_a_queue_each(seed: int) -> None:
+    either = Workload(name="either", service_s={"a": 1.0, "b": 1.0})
+    pools = [Pool(name="a", servers=3), Pool(name="b", servers=5)]
+    demand = shared((either,), 7.4, seed)
+    sides = (Workload(name="a", service_s={"a": 1.0}), Workload(name="b", service_s={"b": 1.0}))
+    side = (np.random.default_rng(seed).random(len(demand.work)) < 5 / 8).astype(int)
+    common = simulate_pools(pools, demand)
+    apart = simulate_pools(pools, Demand.of(sides, demand.arrival_s, side, seed=1))
+    assert (np.sort(common.begun_s) <= np.sort(apart.begun_s) + 1e-6).all()
+    assert common.wait_s.mean() < apart.wait_s.mean()
+
+
+def test_no_server_idles_while_a_clip_waits_that_it_may_make() -> None:
+    kinds = (
+        Workload(name="only a", service_s={"a": 2.0}, scv=0.5),
+        Workload(name="a or b", service_s={"a": 2.0, "b": 3.0}, scv=0.5),
+        Workload(name="b or c", service_s={"b": 1.0, "c": 5.0}, scv=0.5, priority=1),
+    )
+    servers = {"a": 2, "b": 2, "c": 3}
+    demand = shared(kinds, 2.6, 3)
+    outcome = simulate_pools([Pool(name=n, servers=c) for n, c in servers.items()], demand)
+    assert outcome.wait_s.max() > 5
+    names = list(servers)
+    moments = np.sort(np.concatenate([demand.arrival_s, outcome.ended_s]))
+    middles = ((moments[:-1] + moments[1:]) / 2)[np.diff(moments) > 1e-6][::20]
+    for moment in middles.tolist():
+        running = (outcome.begun_s <= moment) & (outcome.ended_s > moment)
+        for kind, workload in enumerate(kinds):
+            queue = (demand.arrival_s <= moment) & (outcome.begun_s > moment)
+            if (queue & (demand.kind == kind)).any():
+                for name in workload.home:
+                    busy = (running & (outcome.pool == names.index(name))).sum()
+                    assert busy == servers[name]
+
+
+def test_a_clip_that_was_stopped_goes_on_where_a_server_is_free_at_that_pools_speed() -> None:
+    urgent = Workload(name="urgent", service_s={"a": 30.0})
+    batch = Workload(name="batch", service_s={"a": 100.0, "b": 50.0}, priority=1, steps=10)
+    blocker = Workload(name="blocker", service_s={"b": 50.0}, priority=1)
+    demand = Demand.of(
+        [urgent, batch, blocker], np.array([0.0, 1.0, 31.0]), np.array([2, 1, 0]), seed=1
+    )
+    pools = [Pool(name="a", servers=1, preemptive=True), Pool(name="b", servers=1)]
+    outcome = simulate_pools(pools, demand)
+    # stopped at 31 with 70 of 100 s left, which are 35 s on b, free from 50 on
+    assert outcome.begun_s.tolist() == [0.0, 1.0, 31.0]
+    assert outcome.ended_s.tolist() == pytest.approx([50.0, 85.0, 61.0])
+    assert outcome.pool.tolist() == [1, 1, 0]
+
+
+def test_the_next_pool_boots_for_a_clip_only_where_the_first_is_full() -> None:
+    clip = Workload(name="clip", service_s={"base": 100.0, "spot": 100.0})
+    pools = [
+        Pool(name="base", servers=1),
+        Pool(name="spot", servers=5, min_servers=0, cold_start_s=(20.0,), idle_timeout_s=30.0),
+    ]
+    demand = Demand.of([clip], np.array([0.0, 1.0, 2.0]), np.zeros(3, int), seed=1)
+    outcome = simulate_pools(pools, demand)
+    assert outcome.begun_s.tolist() == [0.0, 21.0, 22.0]
+    assert outcome.boots.tolist() == [0, 2]
+    demand = Demand.of([clip], np.array([0.0, 90.0]), np.zeros(2, int), seed=1)
+    outcome = simulate_pools(pools, demand)
+    assert outcome.begun_s.tolist() == [0.0, 100.0]
+    assert outcome.paid_s[1].sum() == pytest.approx(20.0 + 30.0)
+
+
+def test_pools_that_share_queues_finish_every_request_with_everything_at_once() -> None:
+    pools = [
+        Pool(name="base", servers=4, preemptive=True, resume_s=5),
+        Pool(
+            name="spot", servers=8, min_servers=0, cold_start_s=(60.0, 90.0), idle_timeout_s=100,
+            interruptions_per_h=3.0, checkpoint=True,
+        ),
+        Pool(name="api", servers=2),
+    ]  # fmt: skip
+    urgent = Workload(
+        name="urgent", service_s={"base": 100.0, "spot": 140.0, "api": 60.0},
+        servers_per_clip={"base": 2}, overflow_to="api", overflow_queue=3, patience_s=500, steps=10,
+    )  # fmt: skip
+    batch = Workload(
+        name="batch", service_s={"spot": 300.0, "base": 200.0}, servers_per_clip={"spot": 3},
+        priority=2, steps=30,
+    )  # fmt: skip
+    demand = Demand.drawn([(urgent, 50), (batch, 30)], 300, 1)
+    outcome, again = simulate_pools(pools, demand), simulate_pools(pools, demand)
+    stayed = outcome.pool >= 0
+    assert (outcome.ended_s[stayed] > outcome.begun_s[stayed]).all()
+    assert (outcome.busy_s <= outcome.paid_s + 1e-6).all()
+    assert outcome.boots[1] > 100
+    assert (outcome.ended_s == again.ended_s).all()
+    assert {0, 1} <= set(outcome.pool[outcome.of("batch")].tolist())
+
+
 def test_a_wide_clip_holds_all_its_servers_and_is_not_overtaken() -> None:
     wide = Workload(name="wide", service_s={"gpu": 10.0}, servers_per_clip={"gpu": 4})
     narrow = Workload(name="narrow", service_s={"gpu": 3.0})

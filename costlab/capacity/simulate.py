@@ -333,12 +333,10 @@ def simulate_pools(pools: Sequence[Pool], demand: Demand, seed: int = 1) -> Outc
     places = {pool.name: i for i, pool in enumerate(pools)}
     seconds = np.ones((len(workloads), len(pools)))
     width = np.ones((len(workloads), len(pools)), np.int64)
-    order = np.full((len(workloads), len(pools)), _NO_POOL, np.uint32)
     for k, workload in enumerate(workloads):
         for name, service_s in workload.service_s.items():
             seconds[k, places[name]] = service_s
             width[k, places[name]] = workload.servers_per_clip.get(name, 1)
-        order[k, : len(workload.home)] = [places[name] for name in workload.home]
     ranks = {level: i for i, level in enumerate(sorted({item.priority for item in workloads}))}
     urgency = np.array([ranks[item.priority] for item in workloads], np.uint32)
     count = len(demand.arrival_s)
@@ -371,13 +369,13 @@ def simulate_pools(pools: Sequence[Pool], demand: Demand, seed: int = 1) -> Outc
             demand.arrival_s,
             demand.kind,
             demand.work,
-            order,
             seconds,
             width,
             urgency,
+            *_queues(workloads, places, width),
             each([item.steps for item in workloads], np.int64),
             each([item.patience_s for item in workloads]),
-            each([places.get(item.overflow_to or "", _NO_POOL) for item in workloads], np.uint32),
+            each([places.get(item.overflow_to or "", _NONE) for item in workloads], np.uint32),
             each([item.overflow_queue for item in workloads], np.int64),
             each([pool.servers for pool in pools], np.int64),
             each([pool.always_up for pool in pools], np.int64),
@@ -410,6 +408,50 @@ def simulate_pools(pools: Sequence[Pool], demand: Demand, seed: int = 1) -> Outc
     )
 
 
+def _queues(
+    workloads: Sequence[Workload], places: Mapping[str, int], width: NDArray[np.int64]
+) -> tuple[NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any], NDArray[Any]]:
+    """Return each workload's queue, and its queue at the overflow pool; each queue's pools.
+
+    Clips that may run on the same pools, as wide there and in the same order of preference, share a
+    queue. Of a queue also how many servers of each pool a clip takes; of a pool the queues that it
+    takes clips from; and the pools that share a queue with each, itself first. What is left of a
+    row is `_NONE`.
+    """
+    found: dict[tuple[tuple[int, int], ...], int] = {}
+    own = np.full(len(workloads), _NONE, np.uint32)
+    over = np.full(len(workloads), _NONE, np.uint32)
+    for k, workload in enumerate(workloads):
+        homes = tuple((places[name], int(width[k, places[name]])) for name in workload.home)
+        own[k] = found.setdefault(homes, len(found))
+        if workload.overflow_to is not None:
+            place = places[workload.overflow_to]
+            over[k] = found.setdefault(((place, int(width[k, place])),), len(found))
+    wide = np.ones((len(found), len(places)), np.int64)
+    takes: list[list[int]] = [[] for _ in places]
+    beside: list[list[int]] = [[place] for place in range(len(places))]
+    for homes, queue in found.items():
+        for place, held in homes:
+            wide[queue, place] = held
+            takes[place].append(queue)
+            beside[place] += [other for other, _ in homes if other not in beside[place]]
+
+    def table(rows: Sequence[Sequence[int]]) -> NDArray[np.uint32]:
+        filled = np.full((len(rows), 1 + max(map(len, rows))), _NONE, np.uint32)
+        for i, row in enumerate(rows):
+            filled[i, : len(row)] = row
+        return filled
+
+    return (
+        own,
+        over,
+        table([[p for p, _ in homes] for homes in found]),
+        wide,
+        table(takes),
+        table(beside),
+    )
+
+
 def _is_steady(pools: Sequence[Pool], workloads: Sequence[Workload], levels: int) -> bool:
     """Whether one pool is always up and every clip keeps one of its servers until it is done."""
     pool = pools[0]
@@ -428,7 +470,7 @@ def _is_steady(pools: Sequence[Pool], workloads: Sequence[Workload], levels: int
 _BOOTED, _IDLE_CHECK, _INTERRUPTION, _PATIENCE = 1, 2, 3, 4
 _LEFT = -1
 _MOST_SERVERS = 1 << 20
-_NO_POOL = 0xFFFFFFFF
+_NONE = 0xFFFFFFFF
 
 
 @_compiled
@@ -473,6 +515,27 @@ def _set(soonest: Any, times: Any, slot: Any, time: Any) -> None:
         time = rival_time if sooner else time
         at >>= np.uint32(1)
         soonest[at] = winner
+
+
+@_compiled
+def _ahead(length: Any, queues: Any, level: Any) -> Any:
+    """Return how many clips of a level or a more urgent one wait in these queues."""
+    clips = 0
+    for g in queues:
+        if g == _NONE:
+            break
+        for v in range(level + np.uint32(1)):
+            clips += length[g, v]
+    return clips
+
+
+@_compiled
+def _count(waiting: Any, pools: Any, clips: Any) -> None:
+    """Add clips to those that wait for any of these pools."""
+    for p in pools:
+        if p == _NONE:
+            break
+        waiting[p] += clips
 
 
 @_compiled
@@ -624,7 +687,9 @@ def _play_steady(
 @_compiled
 def _play(
     arrival: Any, kind: Any, work: Any,
-    order: Any, seconds: Any, width: Any, urgency: Any, steps: Any, patience: Any,
+    seconds: Any, width: Any, urgency: Any,
+    queue_of: Any, overflow_queue: Any, homes: Any, wide: Any, takes: Any, beside: Any,
+    steps: Any, patience: Any,
     overflow_to: Any, overflow_at: Any,
     servers: Any, least: Any, idle: Any, boots: Any, boot_from: Any, billed: Any,
     interrupted_per_s: Any, keeps: Any, reload: Any, preempts: Any,
@@ -678,14 +743,15 @@ def _play(
     stopping = np.zeros(pools, np.int64)
     paid_since = np.zeros(pools)
     elastic = least < servers
+    autoscaled = elastic.any()
     since = np.zeros((pools, servers.max() + 1))
     oldest = np.zeros(pools, np.int64)
     checking = np.zeros(pools, np.bool_)
 
-    head = np.full((pools, levels), -1, np.int64)
-    tail = np.full((pools, levels), -1, np.int64)
-    length = np.zeros((pools, levels), np.int64)
-    queued = np.zeros((pools, levels), np.int64)
+    queues = len(homes)
+    head = np.full((queues, levels), -1, np.int64)
+    tail = np.full((queues, levels), -1, np.int64)
+    length = np.zeros((queues, levels), np.int64)
     waiting = np.zeros(pools, np.int64)
     after = np.empty(requests, np.int32)
 
@@ -719,39 +785,31 @@ def _play(
             coming += 1
             k = kind[r]
             u = urgency[k]
-            p = order[k, 0]
-            for j in range(order.shape[1]):
-                q = order[k, j]
-                if q == _NO_POOL:
+            g = queue_of[k]
+            p = homes[g, 0]
+            for q in homes[g]:
+                if q == _NONE:
                     break
-                if free[q] >= width[k, q]:
-                    ahead = 0
-                    if waiting[q] > 0:
-                        for v in range(u + 1):
-                            ahead += length[q, v]
-                    if ahead == 0:
-                        p = q
-                        ready = coming - 1
-                        break
-            if ready < 0 and overflow_to[k] != _NO_POOL:
-                ahead = 0
-                for v in range(u + 1):
-                    ahead += length[p, v]
-                if ahead >= overflow_at[k]:
-                    p = overflow_to[k]
-                    if waiting[p] == 0 and free[p] >= width[k, p]:
-                        ready = coming - 1
+                if free[q] >= width[k, q] and (waiting[q] == 0 or _ahead(length, takes[q], u) == 0):
+                    p = q
+                    ready = coming - 1
+                    break
+            full = ready < 0 and overflow_to[k] != _NONE
+            if full and _ahead(length, takes[p], u) >= overflow_at[k]:
+                g = overflow_queue[k]
+                p = overflow_to[k]
+                if waiting[p] == 0 and free[p] >= width[k, p]:
+                    ready = coming - 1
             pool_of[r] = p
             if ready < 0:
                 after[r] = -1
-                if tail[p, u] < 0:
-                    head[p, u] = r
+                if tail[g, u] < 0:
+                    head[g, u] = r
                 else:
-                    after[np.uint32(tail[p, u])] = r
-                tail[p, u] = r
-                length[p, u] += 1
-                queued[p, u] += width[k, p]
-                waiting[p] += 1
+                    after[np.uint32(tail[g, u])] = r
+                tail[g, u] = r
+                length[g, u] += 1
+                _count(waiting, homes[g], 1)
                 if patience[k] < np.inf:
                     t = now + _exponential(random, patience[k])
                     _push(times, codes, events, t, 8 * coming - 8 + _PATIENCE)
@@ -774,12 +832,9 @@ def _play(
                 ended[r] = now
                 open_requests -= 1
             else:
-                urgent = 0
-                for v in range(urgency[k]):
-                    urgent += length[p, v]
-                if urgent == 0:
+                u = urgency[k]
+                if u == 0 or _ahead(length, takes[p], u - np.uint32(1)) == 0:
                     _set(soonest, slot_next, s, slot_end[s])
-                    u = urgency[k]
                     newest[p, u] = _link(newest[p, u], older, newer, slot_start, s)
                     continue
                 ended[r] = slot_end[s] - now
@@ -808,15 +863,14 @@ def _play(
                 r = p
                 if begun[r] >= 0:
                     continue
-                p = np.uint32(pool_of[r])
                 k = kind[r]
-                u = urgency[k]
+                p = np.uint32(pool_of[r])
+                g = overflow_queue[k] if p == overflow_to[k] else queue_of[k]
                 pool_of[r] = _LEFT
                 ended[r] = now
                 open_requests -= 1
-                length[p, u] -= 1
-                queued[p, u] -= width[k, p]
-                waiting[p] -= 1
+                length[g, urgency[k]] -= 1
+                _count(waiting, homes[g], -1)
             elif what == _BOOTED:
                 _spread(paid_s[p], paid_since[p], now, up[p] + booting[p] * billed[p])
                 paid_since[p] = now
@@ -886,14 +940,15 @@ def _play(
                     replace = 1
 
         if back >= 0:
-            u = urgency[kind[back]]
-            after[back] = head[p, u]
-            head[p, u] = back
-            if tail[p, u] < 0:
-                tail[p, u] = back
-            length[p, u] += 1
-            queued[p, u] += width[kind[back], p]
-            waiting[p] += 1
+            k = kind[back]
+            u = urgency[k]
+            g = overflow_queue[k] if p == overflow_to[k] else queue_of[k]
+            after[back] = head[g, u]
+            head[g, u] = back
+            if tail[g, u] < 0:
+                tail[g, u] = back
+            length[g, u] += 1
+            _count(waiting, homes[g], 1)
         if elastic[p]:
             for _ in range(freed):
                 since[p, (oldest[p] + free[p]) % servers[p]] = now
@@ -901,58 +956,76 @@ def _play(
         else:
             free[p] += freed
 
-        while ready >= 0 or waiting[p] > 0:
-            if ready >= 0:
-                r = np.uint32(ready)
-                ready = -1
-                k = kind[r]
-                u = urgency[k]
-                w = width[k, p]
-            else:
-                u = np.uint32(0)
-                while length[p, u] == 0:
-                    u += np.uint32(1)
-                r = np.uint32(head[p, u])
-                while pool_of[r] == _LEFT:
-                    r = np.uint32(after[r])
-                head[p, u] = r
-                k = kind[r]
-                w = width[k, p]
-                if free[p] < w:
-                    break
-                head[p, u] = after[r]
-                length[p, u] -= 1
-                if length[p, u] == 0:
-                    head[p, u] = -1
-                    tail[p, u] = -1
-                queued[p, u] -= w
-                waiting[p] -= 1
-            free[p] -= w
-            spares[p] -= 1
-            s = spare[first_slot[p] + np.uint32(spares[p])]
-            if begun[r] >= 0:
-                slot_reload[s] = reload[p]
-                end = now + ended[r] + reload[p]
-            else:
-                slot_reload[s] = 0.0
-                end = now + seconds[k, p] * work[r]
-                begun[r] = now
-            slot_request[s] = r
-            slot_start[s] = now
-            slot_end[s] = end
-            _set(soonest, slot_next, s, end)
-            if s == spent:
-                spent = np.int64(-1)
-            if preempts[p]:
-                newest[p, u] = _link(newest[p, u], older, newer, slot_start, s)
+        for q in beside[p]:
+            if q == _NONE:
+                break
+            while ready >= 0 or (waiting[q] > 0 and free[q] > 0):
+                if ready >= 0:
+                    r = np.uint32(ready)
+                    ready = -1
+                    k = kind[r]
+                    u = urgency[k]
+                    w = width[k, q]
+                else:
+                    first, u, g = np.int64(-1), np.uint32(0), np.uint32(0)
+                    while first < 0:
+                        for line in takes[q]:
+                            if line == _NONE:
+                                break
+                            if length[line, u] > 0:
+                                at = head[line, u]
+                                while pool_of[np.uint32(at)] == _LEFT:
+                                    at = np.int64(after[np.uint32(at)])
+                                head[line, u] = at
+                                if first < 0 or at < first:
+                                    first, g = at, line
+                        u += np.uint32(1)
+                    u -= np.uint32(1)
+                    r = np.uint32(first)
+                    k = kind[r]
+                    w = width[k, q]
+                    if free[q] < w:
+                        break
+                    head[g, u] = after[r]
+                    length[g, u] -= 1
+                    if length[g, u] == 0:
+                        head[g, u] = -1
+                        tail[g, u] = -1
+                    _count(waiting, homes[g], -1)
+                free[q] -= w
+                spares[q] -= 1
+                s = spare[first_slot[q] + np.uint32(spares[q])]
+                if begun[r] >= 0:
+                    slot_reload[s] = reload[q]
+                    left = ended[r] * (seconds[k, q] / seconds[k, np.uint32(pool_of[r])])
+                    end = now + left + reload[q]
+                else:
+                    slot_reload[s] = 0.0
+                    end = now + seconds[k, q] * work[r]
+                    begun[r] = now
+                pool_of[r] = q
+                slot_request[s] = r
+                slot_start[s] = now
+                slot_end[s] = end
+                _set(soonest, slot_next, s, end)
+                if s == spent:
+                    spent = np.int64(-1)
+                if preempts[q]:
+                    newest[q, u] = _link(newest[q, u], older, newer, slot_start, s)
         if spent >= 0:
             _set(soonest, slot_next, np.uint32(spent), np.inf)
 
         if waiting[p] > 0 and preempts[p]:
             wanted = 0
             for v in range(levels - 1):
-                wanted += queued[p, v]
-                while length[p, v] > 0 and wanted > free[p] + stopping[p]:
+                line_up = 0
+                for g in takes[p]:
+                    if g == _NONE:
+                        break
+                    if homes[g, 0] == p:
+                        line_up += length[g, v] * wide[g, p]
+                wanted += line_up
+                while line_up > 0 and wanted > free[p] + stopping[p]:
                     u = levels - 1
                     while u > v and newest[p, u] < 0:
                         u -= 1
@@ -973,29 +1046,41 @@ def _play(
                     slot_stops[s] = 1
                     _set(soonest, slot_next, s, t)
 
-        if elastic[p] and waiting[p] > 0:
-            wanted = 0
-            for v in range(levels):
-                wanted += queued[p, v]
-            replace = max(
-                replace, min(wanted - free[p] - booting[p], servers[p] - up[p] - booting[p])
-            )
-        if replace > 0:
-            _spread(paid_s[p], paid_since[p], now, up[p] + booting[p] * billed[p])
-            paid_since[p] = now
-            for _ in range(replace):
-                choices = boot_from[p + 1] - boot_from[p]
-                t = now + boots[boot_from[p] + int(_uniform(random) * choices)]
-                _push(times, codes, events, t, 8 * np.int64(p) + _BOOTED)
-                events += 1
-            booting[p] += replace
-            booted[p] += replace
-        if elastic[p] and waiting[p] == 0 and free[p] > 0 and up[p] > least[p]:
-            t = max(now, since[p, oldest[p]] + idle[p])
-            if t < np.inf and not checking[p]:
-                checking[p] = True
-                _push(times, codes, events, t, 8 * np.int64(p) + _IDLE_CHECK)
-                events += 1
+        for q in range(pools if autoscaled or replace > 0 else 0):
+            more = replace if q == p else 0
+            if elastic[q] and waiting[q] > 0:
+                wanted = 0
+                for g in takes[q]:
+                    if g == _NONE:
+                        break
+                    clips = 0
+                    for v in range(levels):
+                        clips += length[g, v]
+                    sooner = 0
+                    for i in homes[g]:
+                        if clips == 0 or i == q:
+                            break
+                        sooner += free[i] + (servers[i] - up[i] if elastic[i] else booting[i])
+                    wanted += max(0, clips * wide[g, q] - sooner)
+                more = max(
+                    more, min(wanted - free[q] - booting[q], servers[q] - up[q] - booting[q])
+                )
+            if more > 0:
+                _spread(paid_s[q], paid_since[q], now, up[q] + booting[q] * billed[q])
+                paid_since[q] = now
+                for _ in range(more):
+                    choices = boot_from[q + 1] - boot_from[q]
+                    t = now + boots[boot_from[q] + int(_uniform(random) * choices)]
+                    _push(times, codes, events, t, 8 * np.int64(q) + _BOOTED)
+                    events += 1
+                booting[q] += more
+                booted[q] += more
+            if elastic[q] and waiting[q] == 0 and free[q] > 0 and up[q] > least[q]:
+                t = max(now, since[q, oldest[q]] + idle[q])
+                if t < np.inf and not checking[q]:
+                    checking[q] = True
+                    _push(times, codes, events, t, 8 * np.int64(q) + _IDLE_CHECK)
+                    events += 1
 
     for i in range(pools):
         _spread(paid_s[i], paid_since[i], now, up[i] + booting[i] * billed[i])
