@@ -22,8 +22,8 @@ from costlab.cli.uncertainty import decide as command
 from costlab.core import Basis, InvalidArgument, UnknownName
 from costlab.uncertainty import check
 from costlab.uncertainty.draws import ACCEPTED, COST, UNCHANGED
-from costlab.uncertainty.information import Levels
 from costlab.uncertainty.inputs import Input
+from costlab.uncertainty.learning import Levels
 
 SHIPPED = ("brand-studio", "dev-and-test", "overnight-batch", "social-app", "social-app-few-step")
 

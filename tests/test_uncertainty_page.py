@@ -39,6 +39,22 @@ def test_without_a_gpu_the_measurement_cannot_be_started_and_says_why() -> None:
         assert any("Not now: " in one.value for one in app.caption)
 
 
+def test_with_the_gpu_there_the_button_starts_that_measurement(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    started: list[list[str]] = []
+    here = {"found": [{"gpu": "H100-SXM"}], "reason": ""}
+    monkeypatch.setattr(decision, "_devices", lambda: here)
+    monkeypatch.setattr(decision.jobs, "start", lambda what, home: started.append(what))
+    app = opened()
+    next(b for b in app.button if b.label == "Start this measurement").click().run()
+    assert not app.exception
+    assert started == [
+        ["bench", "--model", "wan2.2-t2v-a14b", "--recipe", "default",
+         "--height", "720", "--width", "1280"]
+    ]  # fmt: skip
+
+
 def test_what_flips_it_can_be_chosen() -> None:
     app = opened()
     before = [one.value for one in app.markdown]

@@ -298,15 +298,18 @@ def _shares(key: _Key) -> None:
         [
             {
                 "Input": key.model.input(one.name).label,
-                "Alone": f"{one.first[0]:.2f} ({one.first[1]:.2f} – {one.first[2]:.2f})",
-                "With others": f"{one.total[0]:.2f} ({one.total[1]:.2f} – {one.total[2]:.2f})",
-                "": "" if one.resolved else "not resolved",
+                "Alone": _index(*one.first) if one.resolved else "not resolved",
+                "With others": _index(*one.total) if one.resolved else "not resolved",
             }
             for one in found
             if one.total[2] >= 0.01
         ],
         hide_index=True,
     )
+
+
+def _index(value: float, low: float, high: float) -> str:
+    return f"{value:.2f} ± {max(high - value, value - low):.2f}"
 
 
 @st.fragment

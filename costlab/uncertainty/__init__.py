@@ -6,27 +6,47 @@
                       ├▶ tornado, indices ─▶ which inputs matter
                       ├▶ break_even       ─▶ where the answer flips
                       └▶ information      ─▶ what to find out first, in dollars
+
+The compiled loop loads only when one of its names is used.
 """
 
-from costlab.uncertainty.answer import Decision, decide, drawn, quantiles
-from costlab.uncertainty.breakeven import DRIVERS, BreakEven, break_even, comparable
-from costlab.uncertainty.draws import Draws, at_centre, draw, evaluate, normals, saved
-from costlab.uncertainty.information import (
-    Information,
-    Levels,
-    Sample,
-    Worth,
-    information,
-    levels,
-    perfect,
-    samples,
-    worth,
-)
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from costlab.uncertainty.inputs import RANGES, DefaultRange, Input
-from costlab.uncertainty.model import Model, compile
-from costlab.uncertainty.sensitivity import Index, Swing, indices, sobol, tornado
+
+if TYPE_CHECKING:
+    from costlab.uncertainty.answer import Decision, decide, drawn, quantiles
+    from costlab.uncertainty.breakeven import DRIVERS, BreakEven, break_even, comparable
+    from costlab.uncertainty.draws import Draws, at_centre, draw, evaluate, normals, saved
+    from costlab.uncertainty.learning import (
+        Information,
+        Levels,
+        Sample,
+        Worth,
+        information,
+        levels,
+        perfect,
+        samples,
+        worth,
+    )
+    from costlab.uncertainty.model import Model, compile
+    from costlab.uncertainty.sensitivity import Index, Swing, indices, sobol, tornado
 
 SHELVES = (RANGES,)
+_PLACES = {
+    "answer": ("Decision", "decide", "drawn", "quantiles"),
+    "breakeven": ("DRIVERS", "BreakEven", "break_even", "comparable"),
+    "draws": ("Draws", "at_centre", "draw", "evaluate", "normals", "saved"),
+    "learning": (
+        "Information", "Levels", "Sample", "Worth", "information", "levels", "perfect", "samples",
+        "worth",
+    ),
+    "model": ("Model", "compile"),
+    "sensitivity": ("Index", "Swing", "indices", "sobol", "tornado"),
+}  # fmt: skip
 
 __all__ = [
     "DRIVERS", "RANGES", "SHELVES", "BreakEven", "Decision", "DefaultRange", "Draws", "Index",
@@ -35,3 +55,10 @@ __all__ = [
     "information", "levels", "normals", "perfect", "quantiles", "samples", "saved", "sobol",
     "tornado", "worth",
 ]  # fmt: skip
+
+
+def __getattr__(name: str) -> Any:
+    for place, names in _PLACES.items():
+        if name in names:
+            return getattr(import_module(f"costlab.uncertainty.{place}"), name)
+    raise AttributeError(f"module 'costlab.uncertainty' has no attribute {name!r}")

@@ -13,8 +13,8 @@ from costlab.core import InvalidArgument
 from costlab.scenarios import Scenario
 from costlab.uncertainty.breakeven import DRIVERS, BreakEven, break_even, comparable
 from costlab.uncertainty.draws import ACCEPTED, COST, Draws, at_centre, draw, saved
-from costlab.uncertainty.information import Information, information
 from costlab.uncertainty.inputs import Input
+from costlab.uncertainty.learning import Information, information
 from costlab.uncertainty.model import Floats, Model, compile
 from costlab.uncertainty.sensitivity import Index, Swing, indices, tornado
 

@@ -314,9 +314,16 @@ class _Compiler:
             pool_table=_ints([one[3] for one in pooled]),
             pool_mean_s=_floats([one[4] for one in pooled]),
         )
-        warnings = dict.fromkeys(
-            text for epoch in self.epochs if epoch.projection for text in epoch.projection.warnings
-        )
+        first = self.epochs[0].projection
+        warnings = list(first.warnings if first else ())
+        told = {result.of for result in (first.segments if first else ()) if result.reason}
+        for epoch in self.epochs[1:]:
+            for result in epoch.projection.segments if epoch.projection else ():
+                if result.reason and result.of not in told:
+                    told.add(result.of)
+                    warnings.append(
+                        f"from {epoch.starts}: {result.of} is not served: {result.reason}"
+                    )
         return Model(
             scenario=scenario,
             mix=mix,
@@ -425,7 +432,8 @@ class _Compiler:
                     f"({high.source.seen or 'undated'}); {high.source.publisher}"
                 )
                 ends = 1 / span, span, high.source.basis, what
-        label = f"GPU rent of {deployment.offer}"
+        offer = catalog.offer(deployment.offer, as_of=self.scenario.date)
+        label = f"rent of {offer.gpu} at {offer.provider}" + (", spot" * deployment.spot)
         return self._add(
             name, "gpu_price", label, deployment.offer, "× list", "times", 1.0, ends=ends
         )
@@ -464,7 +472,7 @@ class _Compiler:
             ends = (theta.range.low / rate, theta.range.high / rate, theta.basis,
                     f"the seller's monthly band: {theta.formula}")  # fmt: skip
         name = f"interruptions/{deployment.offer}"
-        label = f"spot interruptions of {deployment.offer}"
+        label = f"spot interruptions at {deployment.offer.split('/')[0]}"
         if not rate:
             ends = 1.0, 1.0, Basis.ENTERED, "entered as none"
         return self._add(

@@ -114,7 +114,7 @@ def _sample(model: Model, item: Input, reviewed: int | None) -> Sample:
     if item.kind == "api_price":
         return Sample(input=item, way="quote", words=f"a firm quote for {item.of}", noise=0.0)
     if item.kind == "gpu_price":
-        return Sample(input=item, way="quote", words=f"a firm rent for {item.of}", noise=0.0)
+        return Sample(input=item, way="quote", words=f"a firm {item.label}", noise=0.0)
     if item.kind in ("acceptance", "failure"):
         count = reviewed or _weekly(model, item)
         noise = 1 / math.sqrt(count * item.centre * (1 - item.centre))
