@@ -188,6 +188,26 @@ class Figure:
         return content_hash(plain(self))
 
 
+def brief(figure: Figure | None) -> dict[str, Any] | None:
+    """Return what a table or a JSON answer shows of a figure, as plain data; None for none.
+
+    Keys: value, unit, basis, low, high, weakest_input. The tree stays with the figure.
+    """
+    if figure is None:
+        return None
+    shape: dict[str, Any] = plain(
+        {
+            "value": figure.value,
+            "unit": figure.unit,
+            "basis": figure.basis.value,
+            "low": figure.range.low if figure.range else None,
+            "high": figure.range.high if figure.range else None,
+            "weakest_input": figure.weakest_input.name,
+        }
+    )
+    return shape
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClipRequest:
     """One clip as a user wants it, before any provider's rules.

@@ -24,6 +24,7 @@ from costlab.core import (
     LineItem,
     Range,
     apportion,
+    brief,
     micro_usd,
     plain,
     usd,
@@ -45,7 +46,8 @@ class SegmentResult:
     and ``fix_usd_per_month`` what that would add to the bill. ``attempts`` and ``accepted`` are
     per month. Costs are figures in USD; ``per_accepted`` is on the allocation basis,
     ``usage_per_accepted`` on the usage basis. ``rating`` is what people give the route's picture,
-    in arena points; None where there is no public score.
+    in arena points; None where there is no public score. ``short`` says of each of the ``options``
+    what it does not give of what the segment asks, in words; ``fit`` are those that give it all.
     """
 
     of: str
@@ -65,7 +67,13 @@ class SegmentResult:
     fix_usd_per_month: Figure | None
     rating: Figure | None
     options: tuple[UnitCost, ...]
+    short: Mapping[str, tuple[str, ...]]
     refusals: tuple[Refusal, ...]
+
+    @property
+    def fit(self) -> tuple[UnitCost, ...]:
+        """Options that give all that the segment asks: quality, latency, faces, text, LoRA."""
+        return tuple(option for option in self.options if not self.short[option.route])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,13 +194,13 @@ class Projection:
             "mix": {"id": self.mix.id, "title": self.mix.title},
             "policy": {"id": self.policy.id, "title": self.policy.title},
             "hours": self.hours,
-            "summary": {name: _brief(figure) for name, figure in self.summary.items()},
+            "summary": {name: brief(figure) for name, figure in self.summary.items()},
             "split": plain(self.split),
             "segments": [_segment_dict(result) for result in self.segments],
             "pools": [
                 {"route": pool.route}
                 | {
-                    item.name: _brief(getattr(pool, item.name))
+                    item.name: brief(getattr(pool, item.name))
                     for item in fields(PoolResult)
                     if isinstance(getattr(pool, item.name), Figure)
                 }
@@ -201,22 +209,6 @@ class Projection:
             "bill": [plain(line) | {"usd": format(usd(line.micro_usd), "f")} for line in self.bill],
             "warnings": list(self.warnings),
         }
-
-
-def _brief(figure: Figure | None) -> dict[str, Any] | None:
-    if figure is None:
-        return None
-    shape: dict[str, Any] = plain(
-        {
-            "value": figure.value,
-            "unit": figure.unit,
-            "basis": figure.basis.value,
-            "low": figure.range.low if figure.range else None,
-            "high": figure.range.high if figure.range else None,
-            "weakest_input": figure.weakest_input.name,
-        }
-    )
-    return shape
 
 
 def _segment_dict(result: SegmentResult) -> dict[str, Any]:
@@ -231,22 +223,22 @@ def _segment_dict(result: SegmentResult) -> dict[str, Any]:
         "violations": list(result.violations),
         "attempts_per_month": plain(result.attempts),
         "accepted_per_month": plain(result.accepted),
-        "usd_per_attempt": _brief(result.unit.usd) if result.unit else None,
-        "usd_per_month": _brief(result.usd_per_month),
-        "usd_per_accepted_clip": _brief(result.per_accepted),
-        "usage_usd_per_accepted_clip": _brief(result.usage_per_accepted),
+        "usd_per_attempt": brief(result.unit.usd) if result.unit else None,
+        "usd_per_month": brief(result.usd_per_month),
+        "usd_per_accepted_clip": brief(result.per_accepted),
+        "usage_usd_per_accepted_clip": brief(result.usage_per_accepted),
         "options": [
-            {"route": option.route, "kind": option.kind, "usd_per_attempt": _brief(option.usd)}
+            {"route": option.route, "kind": option.kind, "usd_per_attempt": brief(option.usd)}
             for option in result.options
         ],
         "refusals": [
             {"route": refusal.route, "reason": refusal.reason} for refusal in result.refusals
         ],
-        "rating": _brief(result.rating),
+        "rating": brief(result.rating),
         "fix": {
             "route": result.fix.route,
-            "usd_per_attempt": _brief(result.fix.usd),
-            "added_usd_per_month": _brief(result.fix_usd_per_month),
+            "usd_per_attempt": brief(result.fix.usd),
+            "added_usd_per_month": brief(result.fix_usd_per_month),
         }
         if result.fix
         else None,
@@ -998,6 +990,7 @@ def _segment_result(shared: _Month, demand: _Demand, pools: Sequence[_Pool]) -> 
         fix_usd_per_month=_fix_usd(shared, demand, fix, usage) if fix else None,
         rating=_rating(shared.scenario, demand.of, demand.unit) if demand.unit else None,
         options=demand.options,
+        short=demand.short,
         refusals=demand.refusals,
     )
 

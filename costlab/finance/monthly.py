@@ -13,7 +13,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from costlab import routing, traffic
-from costlab.core import Figure, InvalidArgument, Range, micro_usd, plain, usd
+from costlab.core import Figure, InvalidArgument, Range, brief, micro_usd, plain, usd
 from costlab.finance import epochs as _epochs
 from costlab.finance import ledger
 from costlab.finance.charges import VIEWS, Charge, View, total
@@ -301,14 +301,14 @@ class Months:
                 "scenario": self.scenario.id,
                 "policy": self.policy.id,
                 "currency": money.code,
-                "summary": {name: _brief(figure) for name, figure in self.summary().items()},
+                "summary": {name: brief(figure) for name, figure in self.summary().items()},
                 "months": [
                     {
                         "month": month.name,
                         "fiscal": fiscal(month.starts, starts).label,
                         "wanted": month.wanted,
                         "served": month.served,
-                        "figures": {n: _brief(f) for n, f in month.figures().items()},
+                        "figures": {n: brief(f) for n, f in month.figures().items()},
                         "total": {
                             view: sum(money.amounts([month.micro(view)], month.starts))
                             for view in VIEWS
@@ -325,17 +325,6 @@ class Months:
             }
         )
         return shape
-
-
-def _brief(figure: Figure) -> dict[str, Any]:
-    return {
-        "value": figure.value,
-        "unit": figure.unit,
-        "basis": figure.basis.value,
-        "low": figure.range.low if figure.range else None,
-        "high": figure.range.high if figure.range else None,
-        "weakest_input": figure.weakest_input.name,
-    }
 
 
 def _charge_dict(charge: Charge) -> dict[str, Any]:

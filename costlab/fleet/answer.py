@@ -18,6 +18,7 @@ from costlab.core import (
     Figure,
     LineItem,
     Range,
+    brief,
     plain,
     usd,
 )
@@ -273,7 +274,7 @@ class FleetPlan:
                 "promise_s": self.scenario.p95_wait_s,
                 "wishes": self.wishes,
                 "fleet": self.words,
-                "summary": {name: _brief(figure) for name, figure in self.summary.items()},
+                "summary": {name: brief(figure) for name, figure in self.summary.items()},
                 "pools": [_pool_dict(pool) for pool in self.pools],
                 "bill": [
                     plain(line) | {"usd": format(usd(line.micro_usd), "f")} for line in self.bill
@@ -306,19 +307,6 @@ def _handed_words(handed_over: Sequence[HandedOver]) -> list[str]:
     return [f"{count:,.0f} clips a month handed to {api}" for api, count in by_api.items()]
 
 
-def _brief(figure: Figure | None) -> dict[str, Any] | None:
-    if figure is None:
-        return None
-    return {
-        "value": figure.value,
-        "unit": figure.unit,
-        "basis": figure.basis.value,
-        "low": figure.range.low if figure.range else None,
-        "high": figure.range.high if figure.range else None,
-        "weakest_input": figure.weakest_input.name,
-    }
-
-
 def _pool_dict(pool: PoolPlan) -> dict[str, Any]:
     return {
         "route": pool.route,
@@ -328,7 +316,7 @@ def _pool_dict(pool: PoolPlan) -> dict[str, Any]:
         "batch": pool.batch,
         "kept": pool.kept,
         **{
-            item.name: _brief(getattr(pool, item.name))
+            item.name: brief(getattr(pool, item.name))
             for item in fields(PoolPlan)
             if item.name
             in ("usd_per_month", "gpus", "utilisation", "p95_wait_s", "handed_over_share")
@@ -364,9 +352,9 @@ def _pool_dict(pool: PoolPlan) -> dict[str, Any]:
                 "batch": one.batch,
                 "attempts_per_month": one.attempts_per_month,
                 "accepted_per_month": one.accepted_per_month,
-                "slot_s": _brief(one.slot_s),
-                "p95_wait_s": _brief(one.p95_wait_s),
-                "p95_finish_s": _brief(one.p95_finish_s),
+                "slot_s": brief(one.slot_s),
+                "p95_wait_s": brief(one.p95_wait_s),
+                "p95_finish_s": brief(one.p95_finish_s),
             }
             for one in pool.classes
         ],
@@ -619,16 +607,19 @@ def hand_over_for(
     work: Work, scenario: Scenario, most: float, to: str | None = None,
     after_wait_s: float | None = None,
 ) -> tuple[HandOver | None, list[str]]:  # fmt: skip
-    """Return the cheapest API for each stream's clips, or ``to``; a remark where there is none.
+    """Return the cheapest API that gives what each stream's clips ask, or ``to`` if it does.
 
-    An own attempt that is handed over takes as many attempts there as deliver as many clips.
+    Where there is none, a remark says what is missing. An own attempt that is handed over takes as many attempts there as deliver as many clips.
     """
     routes: list[unitcost.UnitCost | None] = []
     dollars: list[float] = []
     for stream in work.streams:
-        priced = []
+        priced, missing = [], []
         for option in stream.options:
             if option.kind != "api" or to not in (None, option.model):
+                continue
+            if lacks := stream.short[option.route]:
+                missing.append(f"{option.route}: {lacks[0]}")
                 continue
             own, there = work.deployment.failure_share, scenario.api_failure_share
             billed = 1.0 if option.failures_billed else 1 - there
@@ -639,8 +630,11 @@ def hand_over_for(
                 routes.append(None)
                 dollars.append(0.0)
                 continue
-            who = to or "no API of the scenario"
-            return None, [f"{who} can take '{stream.segment.name}', so nothing is handed over"]
+            who = f"{to} does not give" if to else "no API of the scenario gives"
+            why = f" ({'; '.join(missing)})" if missing else ""
+            return None, [
+                f"{who} what '{stream.segment.name}' asks{why}, so nothing is handed over"
+            ]
         each, _, option = min(priced, key=lambda one: one[:2])
         routes.append(option)
         dollars.append(each)

@@ -28,6 +28,7 @@ from costlab.core import (
     Range,
     Source,
     UnknownName,
+    brief,
     plain,
 )
 from costlab.scenarios import Scenario
@@ -452,11 +453,11 @@ class Answer:
             "pattern": self.pattern,
             "inputs": plain(self.inputs),
             "words": self.words,
-            "summary": {name: _brief(figure) for name, figure in self.summary.items()},
+            "summary": {name: brief(figure) for name, figure in self.summary.items()},
             "tables": {
                 table: [
                     {
-                        name: _brief(cell) if isinstance(cell, Figure) else plain(cell)
+                        name: brief(cell) if isinstance(cell, Figure) else plain(cell)
                         for name, cell in row.items()
                     }
                     for row in rows
@@ -466,20 +467,6 @@ class Answer:
             "curves": {name: plain(points) for name, points in self.curves.items()},
             "warnings": list(self.warnings),
         }
-
-
-def _brief(figure: Figure) -> dict[str, Any]:
-    shape: dict[str, Any] = plain(
-        {
-            "value": figure.value,
-            "unit": figure.unit,
-            "basis": figure.basis.value,
-            "low": figure.range.low if figure.range else None,
-            "high": figure.range.high if figure.range else None,
-            "weakest_input": figure.weakest_input.name,
-        }
-    )
-    return shape
 
 
 def said_usd(value: float) -> str:
