@@ -53,6 +53,8 @@ def test_the_overview_states_the_projection_s_own_figures(name: str) -> None:
 
 def test_a_figure_opens_to_its_price_row() -> None:
     app = overview("social-app")
+    app.session_state["overview-proof-open"] = True
+    app.run()
     app.selectbox(key="overview-proof").set_value("summary/usd_per_month").run()
     assert any("price:" in block.value or "[offer:" in block.value for block in app.code)
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec
 
 import plotly.graph_objects as go
 import streamlit as st
@@ -87,11 +88,38 @@ def remarks(warnings: Sequence[str]) -> None:
         st.warning("\n".join(f"- {text}" for text in warnings), icon=":material/warning:")
 
 
+Part = ParamSpec("Part")
+
+
+def part(draw: Callable[Part, None]) -> Callable[Part, None]:
+    """Make a function an independent part of a page: what is changed in it redraws it alone.
+
+    What it refuses is shown in its own place.
+    """
+
+    @wraps(draw)
+    def guarded(*args: Part.args, **kwargs: Part.kwargs) -> None:
+        try:
+            draw(*args, **kwargs)
+        except CostlabError as error:
+            refusal(error)
+
+    drawn: Callable[Part, None] = st.fragment(guarded)
+    return drawn
+
+
+@part
 def proof(
     figures: Mapping[str, Figure], key: str, title: str = "Open a figure: where does it come from?"
 ) -> None:
-    """Let a person pick a figure and open it down to the price rows and runs under it."""
-    with st.expander(title):
+    """Let a person pick a figure and open it down to the price rows and runs under it.
+
+    Worked out only once it is opened.
+    """
+    opened = st.expander(title, key=f"{key}-open", on_change="rerun")
+    if not opened.open:
+        return
+    with opened:
         path = st.selectbox("Figure", list(figures), key=key, format_func=words)
         figure = figures[path]
         st.markdown(

@@ -16,7 +16,8 @@ from costlab.unitcost import every_route
 def projected(asked: scenarios.Scenario, version: str) -> projection.Projection:
     """Return the projection of a scenario, remembered until the data or the scenario changes."""
     del version
-    return projection.project(asked)
+    with store.still():
+        return projection.project(asked)
 
 
 def page() -> None:
@@ -147,6 +148,7 @@ def _flows(answer: projection.Projection) -> None:
     )
 
 
+@look.part
 def _routes(answer: projection.Projection) -> None:
     columns = st.columns([2, 3, 2], vertical_alignment="bottom")
     seconds = columns[0].select_slider("Seconds", [4, 5, 6, 8, 10], value=5, key="overview-seconds")
@@ -176,8 +178,9 @@ def routes(
 ) -> tuple:  # type: ignore[type-arg]
     """Return who can make one clip at what cost, and who cannot and why."""
     del version
-    apis = scenarios.api_models(asked, named)
-    return every_route(request, asked.deployments, apis, asked.date)
+    with store.still():
+        apis = scenarios.api_models(asked, named)
+        return every_route(request, asked.deployments, apis, asked.date)
 
 
 def _segments(answer: projection.Projection) -> None:

@@ -52,6 +52,7 @@ def _request() -> ClipRequest:
     )
 
 
+@look.part
 def _ranking(as_of: date) -> None:
     heading = st.empty()
     request = _request()
@@ -92,6 +93,7 @@ def _ranking(as_of: date) -> None:
             )
 
 
+@look.part
 def _book(as_of: date) -> None:
     st.subheader("Every rate in the book")
     rows = catalog.prices()
@@ -248,6 +250,7 @@ def _state(row: catalog.Price, as_of: date) -> str:
     return "old or undated" if row.stale(as_of) else "current"
 
 
+@look.part
 def _history() -> None:
     st.subheader("How a price moved")
     dated = [row for row in catalog.prices() if row.opens and row.unit == "second"]
@@ -288,6 +291,7 @@ def _history() -> None:
     )
 
 
+@look.part
 def _offers(as_of: date) -> None:
     st.subheader("GPU offers")
     offers = catalog.offers(as_of)
@@ -315,6 +319,7 @@ def _offers(as_of: date) -> None:
     )
 
 
+@look.part
 def _owned() -> None:
     st.subheader("Your own hardware as an offer")
     defaults = catalog.owned_inputs()

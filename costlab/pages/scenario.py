@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -35,7 +36,8 @@ def page() -> None:
         history.keep(edited, mix)
         with steps:
             _steps(history)
-        after = projection.project(edited, mix=mix)
+        with store.still():
+            after = projection.project(edited, mix=mix)
         _difference(before, after)
         _save(edited, mix)
         _file(edited, mix)
@@ -240,6 +242,7 @@ def _save(edited: scenarios.Scenario, mix: traffic.TrafficMix) -> None:
         st.success(f"Saved; the command line has it too: `costlab project {identity}`")
 
 
+@look.part
 def _file(edited: scenarios.Scenario, mix: traffic.TrafficMix) -> None:
     """Let a person take the scenario along as a file, or bring one."""
     left, right = st.columns(2)
@@ -250,7 +253,7 @@ def _file(edited: scenarios.Scenario, mix: traffic.TrafficMix) -> None:
             "edits included, wherever the same prices are installed."
         )
         st.download_button(
-            "Download the scenario", drafts.as_file(edited, mix), f"{edited.id}.yaml",
+            "Download the scenario", partial(drafts.as_file, edited, mix), f"{edited.id}.yaml",
             "application/yaml", on_click="ignore", icon=":material/download:",
         )  # fmt: skip
     with right:
