@@ -44,8 +44,8 @@ _HOMES = {
 }
 _ROOMS = (
     "capacity", "catalog", "claims", "finance", "fleet", "handover", "lineage", "logs", "optimise",
-    "patterns", "performance", "present", "quality", "replay", "routing", "runs", "scenarios",
-    "traffic", "wan",
+    "patterns", "performance", "present", "quality", "replay", "report", "routing", "runs",
+    "scenarios", "traffic", "uncertainty", "wan",
 )  # fmt: skip
 __all__ = [
     "BadData",
