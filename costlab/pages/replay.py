@@ -31,8 +31,8 @@ def page() -> None:
         st.markdown(
             "A log has one row a request, as CSV or Parquet, with at least a **time** and the "
             "**seconds** of the clip; columns are recognised by their usual names. It is read "
-            "where it is, by DuckDB, and may have 100 million rows. The command line does the same: "
-            "`costlab replay LOG --policy article`."
+            "where it is, by DuckDB, and may have 100 million rows. The command line does the "
+            "same: `costlab replay LOG --policy article`."
         )
         return
     known = routing.policies()
