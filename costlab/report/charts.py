@@ -118,10 +118,10 @@ def bars(
 
 
 def _nice(high: float) -> float:
-    """Return the next of 1, 2, 2.5, 5 × a power of ten, so that quarters of it read well.
+    """Return the next of 1, 2, 2.5, 4, 5, 8 × a power of ten, so that quarters of it read well.
 
     >>> _nice(702_000), _nice(0)
-    (1000000.0, 1.0)
+    (800000.0, 1.0)
     """
     if not high > 0:
         return 1.0

@@ -445,10 +445,10 @@ def _assumed(parts: Sequence[Part]) -> list[Block]:
 
 
 def _settings(part: Part) -> list[str]:
-    asked, terms = part.scenario, part.run.terms
+    asked, mix, terms = part.scenario, part.run.mix, part.run.terms
     said = [
         f"Prices are those of {asked.date}; later months take the changes known by then.",
-        f"Traffic: {part.run.mix.title}, growing {part.run.mix.growth_per_month:.1%} a month.",
+        f"Traffic: {mix.title}, growing {mix.growth_per_month * 100:g} % a month.",
         f"95 % of people wait at most {asked.p95_wait_s:g} s for a free GPU in the busiest hour.",
     ]
     for one in asked.deployments:
@@ -469,9 +469,13 @@ def _settings(part: Part) -> list[str]:
         for one in terms.launches
     ]
     if terms.contingency:
-        said.append(f"Contingency of {terms.contingency * 100:f} % on top of the charges.")
+        said.append(
+            f"Contingency of {(terms.contingency * 100).normalize():f} % on top of the charges."
+        )
     if terms.tax:
-        said.append(f"{terms.tax_name} of {terms.tax * 100:f} % of charges and contingency.")
+        said.append(
+            f"{terms.tax_name} of {(terms.tax * 100).normalize():f} % of charges and contingency."
+        )
     if terms.usd_per_accepted_clip is not None:
         said.append(f"An accepted clip is sold for {terms.usd_per_accepted_clip:f} USD.")
     if terms.active_users is not None:

@@ -84,10 +84,7 @@ def _columns(block: Table) -> list[int]:
         max(len(row[number]) for row in (block.header, *block.rows))
         for number in range(len(block.header))
     ]
-    shares = [
-        min(length, WIDEST_SHARE) if n < block.texts and length > NARROW else 0
-        for n, length in enumerate(longest)
-    ]
+    shares = [min(length, WIDEST_SHARE) if length > NARROW else 0 for length in longest]
     return shares if any(shares) else [1, *shares[1:]]
 
 

@@ -17,14 +17,19 @@ def markdown(paper: Paper) -> str:
     if paper.figures:
         figures = Table(header=("Figure", "Value", "Known"), rows=paper.figures, texts=3)
         parts.append(_markdown(figures))
-    parts += [_markdown(block) for block in paper.blocks if not isinstance(block, Chart)]
-    return "\n\n".join(parts) + "\n"
+    return "\n\n".join([*parts, body(paper)])
 
 
-def _markdown(block: Block) -> str:
+def body(paper: Paper, level: int = 2) -> str:
+    """Return what stands under the head of a paper, as Markdown with headings of ``level``."""
+    shown = [_markdown(block, level) for block in paper.blocks if not isinstance(block, Chart)]
+    return "\n\n".join(shown) + "\n"
+
+
+def _markdown(block: Block, level: int = 2) -> str:
     match block:
         case Heading():
-            return f"## {safe.markdown(block.text)}"
+            return f"{'#' * level} {safe.markdown(block.text)}"
         case Words():
             return safe.markdown(block.text)
         case Points():

@@ -73,6 +73,12 @@ class Sheet:
         """The number of the next row."""
         return len(self.rows) + 2
 
+    def value(self, column: str, row: int) -> float:
+        """Return the number that a cell holds or comes to."""
+        cell = self.rows[row - 2][[one.name for one in self.columns].index(column)]
+        assert isinstance(cell, Formula | int | float | Decimal)
+        return cell.value if isinstance(cell, Formula) else float(cell)
+
     def letter(self, column: str) -> str:
         """Return a column's letter."""
         from xlsxwriter.utility import xl_col_to_name
@@ -251,10 +257,10 @@ def _months(report: Report, lines: Sheet, places: Places) -> tuple[Sheet, dict[s
 def _month_total(sheet: Sheet, part: Part, first: int) -> int:
     months, row = part.run.months, sheet.next
     sums = {
-        "Clips wanted": sum(month.wanted for month in months),
-        "Clips served": sum(month.served for month in months),
-        "Accepted clips": sum(month.accepted for month in months),
-        "Accepted seconds": sum(month.accepted_seconds for month in months),
+        "Clips wanted": sum(_counted(month.wanted) for month in months),
+        "Clips served": sum(_counted(month.served) for month in months),
+        "Accepted clips": sum(_counted(month.accepted) for month in months),
+        "Accepted seconds": sum(_counted(month.accepted_seconds) for month in months),
         CASH: float(usd(part.run.micro("cash"))),
         AMORTISED: float(usd(part.run.micro("amortised"))),
     }
@@ -296,7 +302,7 @@ def _over(sheet: Sheet, row: int, micro: int, column: str, count: float | None) 
         return None
     return Formula(
         text=f"={sheet.here(AMORTISED, row)}/{sheet.here(column, row)}",
-        value=float(usd(micro)) / count,
+        value=float(usd(micro)) / _counted(count),
     )
 
 
@@ -461,9 +467,10 @@ def _summary(
         for name, figure in part.summary.items():
             value: Cell = _number(figure)
             if name in _OF_MONTHS:
-                at = months.letter(_OF_MONTHS[name])
+                column, row = _OF_MONTHS[name], totals[part.name]
                 value = Formula(
-                    text=f"='{months.name}'!{at}{totals[part.name]}", value=float(figure.value)
+                    text=f"='{months.name}'!{months.here(column, row)}",
+                    value=months.value(column, row),
                 )
             span = figure.range
             sheet.add(
