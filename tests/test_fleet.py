@@ -25,7 +25,7 @@ from costlab import (
 )
 from costlab.cli import main
 from costlab.core import CannotServe, InvalidArgument, UnknownName, usd
-from costlab.fleet import check, search, work
+from costlab.fleet import answer, check, search, work
 
 H100 = fleet.Wishes(gpus=("H100-SXM",), gpus_per_clip=(1,))
 
@@ -273,6 +273,29 @@ def test_what_is_handed_over_has_its_own_lines_and_agrees_with_the_simulation(
     own = studio.deployments[0].failure_share
     attempts = float(part.line.quantity) / billed * (1 - studio.api_failure_share) / (1 - own)
     assert attempts == pytest.approx(part.attempts_per_month, rel=1e-6)
+
+
+def test_only_an_api_that_gives_what_the_clips_ask_takes_them(
+    studio: scenarios.Scenario,
+) -> None:
+    (one,) = work.works_of(projection.project(studio))
+    (stream,) = one.streams
+    able, remarks = answer.hand_over_for(one, studio, 0.2)
+    assert able is not None
+    assert not remarks
+    (cheapest,) = able.routes
+    assert cheapest is not None
+    blurred = replace(stream, short={**stream.short, cheapest.route: ("does not draw faces",)})
+    other, _ = answer.hand_over_for(replace(one, streams=(blurred,)), studio, 0.2)
+    assert other is not None
+    assert other.routes[0] is not None
+    assert other.routes[0].route != cheapest.route
+    assert other.usd[0] >= able.usd[0]
+    lacking = replace(stream, short=dict.fromkeys(stream.short, ("does not draw faces",)))
+    none, said = answer.hand_over_for(replace(one, streams=(lacking,)), studio, 0.2)
+    assert none is None
+    assert f"{cheapest.route}: does not draw faces" in said[0]
+    assert "so nothing is handed over" in said[0]
 
 
 def _request(asked: scenarios.Scenario) -> Any:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from costlab import present, projection, scenarios
+from costlab import present, projection, scenarios, traffic
 from costlab.core import BadData, Basis, Figure
 
 SCENARIOS = scenarios.known()
@@ -203,3 +203,17 @@ def test_an_old_gpu_price_is_pointed_out_unless_a_contract_replaces_it() -> None
         ),
     )
     assert not any(told in warning for warning in projection.project(contract).warnings)
+
+
+def test_fit_routes_give_all_that_a_segment_asks_and_the_others_say_what_they_lack() -> None:
+    mix = traffic.mix(SCENARIOS["social-app"].mix)
+    first, *rest = mix.segments
+    for asked in (replace(first, faces=True), replace(first, max_latency_s=1e-3)):
+        answer = projection.project(
+            SCENARIOS["social-app"], mix=replace(mix, segments=(asked, *rest))
+        )
+        result = answer.segments[0]
+        lacking = {route for route, lacks in result.short.items() if lacks}
+        assert lacking
+        assert {option.route for option in result.options} == result.short.keys()
+        assert {option.route for option in result.fit} == result.short.keys() - lacking

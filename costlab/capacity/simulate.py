@@ -2,16 +2,20 @@
 
 One compiled loop tells this story::
 
-    a clip arrives ─▶ the first of its pools that can take it now, else the queue of its first pool
+    a clip arrives ─▶ the first of its pools that can take it now, else the queue for all of them
                       (queue too long ─▶ the overflow pool, such as an API with a concurrency cap)
-    it waits       ─▶ most urgent first, then first come first served; people may lose patience
+    it waits       ─▶ most urgent first, then first come first served, for a server of any of its
+                      pools; people may lose patience
     it renders     ─▶ on its servers, until it is done, or a spot server is taken away (restart, or
                       carry on from the last step), or a more urgent clip takes over at a step's end
     servers        ─▶ boot when clips wait, after a cold start; go when idle for long enough
 
 A *server* is what is rented, booted and interrupted as one: a GPU, a node, or one of the requests
-that a provider renders at once. A clip holds one or more servers of a single pool. Nothing
-overtakes the head of a queue, so a clip that needs many servers holds back the smaller ones behind.
+that a provider renders at once. A clip holds one or more servers of a single pool. On a pool nothing
+overtakes the clip that is next there, so one that needs many servers holds back the smaller ones
+behind. A clip that was stopped may go on in another of its pools, at that pool's speed. The first
+pool in a clip's order makes room or boots for it; the next ones boot for what those before them have
+no room for.
 
 Demand is drawn first and replayed, so two fleets can be compared on the same requests; the same
 seed gives the same result. Hours are counted from the start of the demand.

@@ -609,7 +609,8 @@ def hand_over_for(
 ) -> tuple[HandOver | None, list[str]]:  # fmt: skip
     """Return the cheapest API that gives what each stream's clips ask, or ``to`` if it does.
 
-    Where there is none, a remark says what is missing. An own attempt that is handed over takes as many attempts there as deliver as many clips.
+    Where there is none, a remark says what is missing. An own attempt that is handed over takes as
+    many attempts there as deliver as many clips.
     """
     routes: list[unitcost.UnitCost | None] = []
     dollars: list[float] = []
@@ -930,7 +931,10 @@ def _usage(candidate: Candidate, played: Played | None) -> tuple[float, float]:
 
 
 def _alternative(one: _Chosen, other: Candidate, played: Played | None) -> Alternative:
-    """Return why another fleet lost: the part of its bill that is most above the chosen one's."""
+    """Return why another fleet lost: the part of its bill that is most above the chosen one's.
+
+    One that was not played is by formula, and says so.
+    """
     best = one.candidate
     more = other.usd_per_month - best.usd_per_month
     (used, busy), (used_there, busy_there) = _usage(best, one.played), _usage(other, played)
@@ -949,9 +953,11 @@ def _alternative(one: _Chosen, other: Candidate, played: Played | None) -> Alter
         f"clips handed over cost ${apis(other):,.0f} a month there against ${apis(best):,.0f}":
         apis(other) - apis(best),
     }  # fmt: skip
-    if other.remainder and played is None:
-        parts = {"by formula; not played out": more}
-    why = f"${more:,.0f} a month dearer: {max(parts, key=lambda text: parts[text])}"
+    reason = max(parts, key=lambda text: parts[text])
+    by_formula = other.kind != "batch" and played is None
+    if by_formula and other.remainder:
+        reason = "what its hourly part would make is not known without a simulation"
+    why = f"${more:,.0f} a month dearer{', by formula' if by_formula else ''}: {reason}"
     return Alternative(
         way=other.way,
         words=_words(other, played),

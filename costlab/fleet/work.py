@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import datetime
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Literal
@@ -80,12 +80,17 @@ class Wishes:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stream:
-    """Clips of one segment on the way to a pool."""
+    """Clips of one segment on the way to a pool.
+
+    ``options`` are the routes that can make them, ``short`` says what each of those does not give
+    of what the segment asks.
+    """
 
     segment: traffic.Segment
     attempts: float
     accepted: float
     options: tuple[unitcost.UnitCost, ...] = field(repr=False)
+    short: Mapping[str, tuple[str, ...]] = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +136,7 @@ def works_of(answer: projection.Projection) -> list[Work]:
                 attempts=result.attempts,
                 accepted=result.accepted,
                 options=result.options,
+                short=result.short,
             )
             for result in answer.segments
             if result.route == deployment.route and result.unit and result.attempts
