@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from costlab.core import InvalidArgument
+from costlab.uncertainty.inputs import PRINTED
 from costlab.uncertainty.model import (
     API_FAILURE,
     FULL,
@@ -106,7 +107,7 @@ def _normal(p: float) -> float:
 
 @_compiled
 def _value(code: int, centre: float, below: float, above: float, z: float) -> float:
-    if code == 3:
+    if code == PRINTED:
         return below + 0.5 * math.erfc(-z / math.sqrt(2.0)) * (above - below)
     x = centre + z * (below if z < 0 else above)
     if code == 1:

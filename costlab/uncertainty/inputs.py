@@ -21,6 +21,8 @@ Kind = Literal[
     "volume", "growth", "peak", "batch_utilisation", "acceptance", "failure", "api_price",
     "gpu_price", "interruptions", "seconds",
 ]  # fmt: skip
+PRINTED = 3
+"""The code of a uniform law among the others: plain, logarithm, logit."""
 Z90 = 1.6448536269514722
 """Standard deviations from the middle to either end of a 90 % interval."""
 
@@ -112,7 +114,7 @@ class Input:
     def law(self) -> tuple[int, float, float, float]:
         """Return (scale code, centre, spread below, spread above) on the law's own scale."""
         if self.scale == "printed":
-            return 3, self.centre, self.low, self.high
+            return PRINTED, self.centre, self.low, self.high
         code = {"plus": 0, "times": 1, "odds": 2}[self.scale]
         low, middle, high = (_onto(self.scale, x) for x in (self.low, self.centre, self.high))
         return code, middle, (middle - low) / Z90, (high - middle) / Z90
@@ -120,7 +122,7 @@ class Input:
     def at(self, z: float) -> float:
         """Return its value where the standard normal is ``z``."""
         code, middle, below, above = self.law()
-        if code == 3:
+        if code == PRINTED:
             return below + 0.5 * math.erfc(-z / math.sqrt(2)) * (above - below)
         x = middle + z * (below if z < 0 else above)
         return (x, math.exp(min(x, 700.0)), 1 / (1 + math.exp(-x)))[code]

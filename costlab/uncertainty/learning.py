@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal
 
 import numpy as np
@@ -22,7 +23,7 @@ from costlab.core import Basis, InvalidArgument
 from costlab.performance.counted import SPREAD_FLOOR
 from costlab.uncertainty.breakeven import comparable
 from costlab.uncertainty.draws import Draws, evaluate, saved
-from costlab.uncertainty.inputs import Z90, Input
+from costlab.uncertainty.inputs import PRINTED, Z90, Input
 from costlab.uncertainty.model import Floats, Model, gpus_of
 from costlab.unitcost import Deployment, clip_size, hourly_price
 
@@ -185,14 +186,25 @@ def _weekly(model: Model, item: Input) -> int:
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Levels:
-    """The two levels for one input: ``gain`` (values of x, inner draws), and x on its law's scale.
+    """The two levels for one input: equally likely values ``x`` on its law's scale, and the gain.
 
-    The values are equally likely.
+    ``gain`` (nodes, inner draws) is what own GPUs save at a few values; ``read`` (values, nodes)
+    says how each value is read from them, None where every value is a node.
     """
 
     input: Input
     x: Floats
     gain: Floats
+    read: Floats | None = None
+
+    def mean(self, picked: Floats | None = None) -> Floats:
+        """Return the expected gain at each value, a column for each resample ``picked``."""
+        found = (
+            self.gain.mean(axis=1, keepdims=True)
+            if picked is None
+            else np.einsum("vi,ir->vr", self.gain, picked)
+        )
+        return np.asarray(found if self.read is None else self.read @ found)
 
     def worth(self, noise: float, picked: Floats | None = None) -> Floats:
         """Return what a sample with that noise is worth, per resample of the inner draws.
@@ -200,7 +212,9 @@ class Levels:
         ``noise`` 0 tells x exactly (EVPPI). ``picked`` (inner draws, resamples) weighs the draws;
         without it each counts the same and one value comes back.
         """
-        mean = self.gain.mean(axis=1, keepdims=True) if picked is None else self.gain @ picked
+        mean = self.mean(picked)
+        if (mean > 0).all() or (mean < 0).all():
+            return np.zeros(mean.shape[1])
         prior = np.maximum(mean.mean(axis=0), 0)
         nothing = 1e-9 * np.abs(self.gain).max()
         if noise == 0:
@@ -237,23 +251,26 @@ def levels(model: Model, item: Input, *, inner: int = 256, seed: int = 1) -> Lev
     z = np.tile(base, (_NODES, 1))
     z[:, place] = np.repeat(nodes, inner)
     rows, _ = evaluate(model, z)
-    played = saved(rows).reshape(_NODES, inner)
-    before = np.clip(np.searchsorted(nodes, own, side="right") - 1, 0, _NODES - 2)
-    part = ((own - nodes[before]) / (nodes[1] - nodes[0]))[:, None]
+    read = np.maximum(1 - np.abs(own[:, None] - nodes) / (nodes[1] - nodes[0]), 0.0)
     code, centre, below, above = item.law()
-    x = np.array([item.at(float(one)) for one in own])
-    if code != 3:
-        x = centre + own * np.where(own < 0, below, above)
-    return Levels(input=item, x=x, gain=played[before] * (1 - part) + played[before + 1] * part)
+    x = centre + own * np.where(own < 0, below, above)
+    if code == PRINTED:
+        x = np.array([item.at(float(one)) for one in own])
+    return Levels(input=item, x=x, gain=saved(rows).reshape(_NODES, inner), read=read)
+
+
+@lru_cache(maxsize=8)
+def _picks(inner: int, seed: int) -> Floats:
+    """Return how each resample weighs the inner draws, shape (inner draws, resamples)."""
+    chance = np.full(inner, 1 / inner)
+    counts = np.random.default_rng(seed + 1).multinomial(inner, chance, size=_RESAMPLES)
+    return np.ascontiguousarray(counts.T / inner)
 
 
 def worth(model: Model, sample: Sample, *, inner: int = 256, seed: int = 1) -> Worth:
     """Return what one sample is worth, with its 90 % interval."""
     found = levels(model, sample.input, inner=inner, seed=seed)
-    picked = np.random.default_rng(seed + 1).multinomial(
-        inner, np.full(inner, 1 / inner), size=_RESAMPLES
-    ).T / inner  # fmt: skip
-    low, high = np.quantile(found.worth(sample.noise, picked), [0.05, 0.95])
+    low, high = np.quantile(found.worth(sample.noise, _picks(inner, seed)), [0.05, 0.95])
     return Worth(
         input=sample.input,
         way=sample.way,
@@ -262,7 +279,7 @@ def worth(model: Model, sample: Sample, *, inner: int = 256, seed: int = 1) -> W
         low=max(0.0, float(low)),
         high=float(high),
         perfect=float(found.worth(0.0)[0]),
-        moves_usd=float(found.gain.mean(axis=1).std()),
+        moves_usd=float(found.mean().std()),
         costs_usd=sample.costs_usd,
         command=sample.command,
     )
