@@ -227,6 +227,8 @@ class ClipRequest:
     input_video_s: Decimal = Decimal(0)
 
     def __post_init__(self) -> None:
+        if not isinstance(self.seconds, Decimal):
+            raise InvalidArgument(f"seconds must be a Decimal, got {self.seconds!r}")
         if not self.seconds.is_finite() or self.seconds <= 0:
             raise InvalidArgument(f"seconds must be greater than 0, got {self.seconds}")
         if self.resolution not in RESOLUTIONS:

@@ -60,8 +60,8 @@ def _own(route: str | None) -> bool:
 def _rules_only(policy: routing.Policy) -> None:
     if policy.kind != "rules":
         raise InvalidArgument(
-            f"{policy.id} looks prices up and has no rules to hand over: project a scenario with "
-            "it and hand over what it decided"
+            f"{policy.id} looks prices up and has no rules to hand over: name the scenario for "
+            "which it decides (--scenario)"
         )
 
 

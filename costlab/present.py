@@ -56,12 +56,17 @@ def money(value: Number) -> str:
 
 
 def percent(share: Number) -> str:
-    """Return a share as a percentage.
+    """Return a share as a percentage; only nothing is 0 % and only everything 100 %.
 
     >>> percent(0.3312), percent(1)
     ('33 %', '100 %')
     """
-    return f"{100 * float(share):.0f} %"
+    exact = round(100 * float(share), 9)
+    if 0 < exact < 0.5:
+        return "< 1 %"
+    if 99.5 <= exact < 100:
+        return "> 99 %"
+    return f"{exact:.0f} %"
 
 
 def number(value: Number, unit: str) -> str:

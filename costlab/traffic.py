@@ -18,6 +18,8 @@ from costlab.core import BadData, ClipRequest, CostlabError, InvalidArgument, Un
 HOURS_PER_DAY = 24
 DAYS_PER_WEEK = 7
 MONTHS_PER_YEAR = 12
+_UNSEEN = frozenset({"name", "share", "acceptance", "max_tries", "note"})
+"""What of a segment no request carries: a policy sees its name as ``segment``."""
 MOST_CLIPS_PER_MONTH = 2_000_000_000
 """Above the 1.2 billion clips told of Grok Imagine's first month (apidog.com blog, 2026-02)."""
 
@@ -88,17 +90,13 @@ class Segment:
 
     def features(self) -> dict[str, Any]:
         """Return what a policy may look at, by the names its rules use."""
-        hidden = {"share", "acceptance", "max_tries", "note"}
         named = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {key: value for key, value in named.items() if key not in hidden} | {
+        return {key: value for key, value in named.items() if key not in _UNSEEN} | {
             "segment": self.name
         }
 
 
-FEATURES = frozenset(
-    {item.name for item in fields(Segment)} - {"share", "acceptance", "max_tries", "note"}
-    | {"segment"}
-)
+FEATURES = frozenset({item.name for item in fields(Segment)} - _UNSEEN | {"segment"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

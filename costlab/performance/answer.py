@@ -676,7 +676,7 @@ def _measured(found: Measured, said: Prediction) -> Prediction:
         nearest_ref=f"run:{latest.id}",
         notes=tuple(flag for run in found.runs for flag in run.flags),
         terms=said.terms,
-        readings=(*figures, *said.readings),
+        readings=(*figures, *(r for r in said.readings if r.basis is not Basis.MEASURED)),
     )
 
 

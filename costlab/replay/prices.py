@@ -132,8 +132,8 @@ class Desk:
             for name, value in _NEUTRAL.items()
             if name not in kept and name not in ("name", "share", "seconds")
         }
-        named = {"segment", "name"} & kept
-        return replace(segment, share=0.0, name=segment.name if named else "-", **neutral)
+        name = segment.name if "segment" in kept else "-"
+        return replace(segment, share=0.0, name=name, **neutral)
 
     def cuts(self) -> tuple[int, ...]:
         """Return the integers at which a split changes its route, of ids hashed to 32 bits."""

@@ -276,11 +276,9 @@ def _refuse(log: logs.Log, desk: Desk, engine: str) -> None:
                 "the log has no column for the model: map one to model, or name a policy"
             )
         return
-    named = {"segment", "name"} & desk.seen()
-    if named and "segment" not in log.columns:
+    if "segment" in desk.seen() and "segment" not in log.columns:
         raise InvalidArgument(
-            f"policy {policy.id} looks at {', '.join(sorted(named))} and the log names no "
-            "segments: map a column to segment"
+            f"policy {policy.id} looks at segment and the log names no segments: map a column to it"
         )
     if desk.cuts() and "id" not in log.columns:
         raise InvalidArgument(
