@@ -122,7 +122,8 @@ def _page(key: _Key) -> None:
 
 def _answer(answer: uncertainty.Decision) -> None:
     st.header(answer.headline.replace("$", r"\$"))
-    st.markdown(answer.words.replace("$", r"\$"))
+    rest = answer.words.removeprefix(f"{answer.headline}, ")
+    st.markdown((rest[:1].upper() + rest[1:]).replace("$", r"\$"))
     notes = [f"{answer.model.stand_in}."] if answer.model.stand_in else []
     st.caption(
         " ".join(

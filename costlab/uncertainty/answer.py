@@ -78,7 +78,7 @@ class Decision:
             return f"A kept clip costs ${low:.3g} to ${high:.3g}"
         side = "Own GPUs" if float(self.draws.saved_usd.mean()) > 0 else "APIs"
         chance = f"{share:.0%}" if 0.005 <= share <= 0.995 else f"{share:.2%}"
-        return f"{side} for these clips: own GPUs win in {chance} of draws"
+        return f"{side} for these clips: own GPUs win in {chance.replace('%', ' %')} of draws"
 
     @property
     def words(self) -> str:
