@@ -247,7 +247,7 @@ def test_what_a_log_cannot_answer_is_refused(
     by_segment = routing.parse_policy(
         {"id": "s", "title": "", "rules": [{"when": {"segment": "a"}, "route": "kling-30"}]}
     )
-    with pytest.raises(InvalidArgument, match="map a column to segment"):
+    with pytest.raises(InvalidArgument, match="looks at segment and the log names no segments"):
         replay.replay(nameless, scenario, by_segment)
     with pytest.raises(InvalidArgument, match="depends on all requests before"):
         replay.replay(nameless, scenario, routing.policy("api-budget"), engine="ray")
