@@ -60,7 +60,7 @@ def page() -> None:
         _report(asked, count, terms, answer, rest)
     else:
         answer.info("Choose one to four scenarios.", icon=":material/description:")
-    _closed(list(known), terms, policy)
+    _closed(list(dict.fromkeys([*chosen, *known])), terms, policy)
 
 
 # ── What a person can change ──────────────────────────────────────────────────────────────────
@@ -340,6 +340,7 @@ def _close(names: list[str], terms: finance.Terms, policy: str | None) -> None:
     except CostlabError as error:
         look.refusal(error)
         return
+    st.session_state.pop("report-version", None)
     st.session_state["report-closed-now"] = (
         f"{kept.period} of {kept.scenario} is closed as version {kept.version}."
     )
