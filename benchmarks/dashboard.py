@@ -279,7 +279,7 @@ def main(pages: list[str]) -> None:
         say("|---|---|---:|---:|---:|---:|")
         say(f"| *floor* | one number | {floor_s:.2f} | {floor_50:.0f} | {floor_95:.0f} | 1.0 |")
         for name in pages or WIDGETS:
-            took = opened(page, f"{address}/{'' if name == 'overview' else name}")
+            took = opened(page, f"{address}/{browser.path(name)}")
             if not WIDGETS[name]:
                 say(f"| {name} | | {took:.2f} | | | |")
             for widget in WIDGETS[name]:

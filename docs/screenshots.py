@@ -28,7 +28,7 @@ def main() -> None:
             )
             page = context.new_page()
             for name in browser.PAGES:
-                page.goto(f"{address}/{'' if name == 'overview' else name}")
+                page.goto(f"{address}/{browser.path(name)}")
                 browser.settle(page)
                 height = page.locator("[data-testid=stMain]").evaluate("e => e.scrollHeight")
                 page.set_viewport_size({"width": WIDTH, "height": min(int(height), 5000)})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -25,28 +26,33 @@ FLAGS = [
     "--disable-component-update",
     "--disable-sync",
 ]
-PAGES = (
-    "overview",
-    "scenario",
-    "compare",
-    "traffic",
-    "routing",
-    "patterns",
-    "capacity",
-    "replay",
-    "prices",
-    "quality",
-    "prediction",
-    "accuracy",
-    "claims",
-    "benchmark",
-)
+PAGES = tuple(re.findall(r'url_path="(\w+)"', (ROOT / "app.py").read_text()))
+"""Every page that the navigation offers, by its address; the first is the site's own."""
 
 
-def chromium() -> str | None:
-    """Return the path of a Chromium on this machine, if there is one."""
+def path(name: str) -> str:
+    """Return where a page lies below the site's address: the default page has no name there."""
+    return "" if name == PAGES[0] else name
+
+
+class NoChromium(Exception):
+    """No Chromium on this machine."""
+
+
+def chromium(playwright: Any) -> str:
+    """Return the path of the system's Chromium, else of Playwright's own.
+
+    Raises `NoChromium` that says which command installs one.
+    """
     names = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
-    return next((found for name in names if (found := shutil.which(name))), None)
+    own = Path(playwright.chromium.executable_path)
+    found = next((path for name in names if (path := shutil.which(name))), None)
+    if found is None and not own.exists():
+        raise NoChromium(
+            "no Chromium found: `apt-get install chromium` or "
+            f"`{sys.executable} -m playwright install --with-deps chromium` brings one"
+        )
+    return found or str(own)
 
 
 def free_port() -> int:
@@ -96,7 +102,7 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as play:
-        opened = play.chromium.launch(executable_path=chromium(), args=FLAGS)
+        opened = play.chromium.launch(executable_path=chromium(play), args=FLAGS)
         try:
             yield opened
         finally:
@@ -109,7 +115,8 @@ def settle(page: Any) -> None:
     page.wait_for_timeout(400)
     page.wait_for_function(
         "() => document.querySelector('[data-testid=stApp]')"
-        "?.getAttribute('data-test-script-state') === 'notRunning'",
+        "?.getAttribute('data-test-script-state') === 'notRunning'"
+        " && !document.querySelector('[data-testid=stSkeleton]')",
         timeout=120_000,
     )
     page.wait_for_timeout(300)

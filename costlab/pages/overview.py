@@ -112,7 +112,7 @@ def _cheaper(answer: projection.Projection) -> str:
             f"instead of {present.percent(served)}"
         )
     change = float(there.value) / float(here.value) - 1
-    text += f" ({abs(change):.0%} {'less' if change < 0 else 'more'})"
+    text += f" ({present.percent(abs(change))} {'less' if change < 0 else 'more'})"
     old = sorted({str(r.route) for r in other.segments if r.unit and r.unit.stale})
     if old:
         text += f", resting on undated or old prices of {', '.join(old)}"

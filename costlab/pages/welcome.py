@@ -8,7 +8,7 @@ from costlab import store
 from costlab.core import CostlabError
 
 STEPS = (
-    ("What does a clip cost?", "overview", "This page: a scenario's answer and its parts."),
+    ("What does a clip cost?", ".", "This page: a scenario's answer and its parts."),
     ("What if it were otherwise?", "scenario", "Change anything; undo, save, share."),
     ("Where should each clip go?", "routing", "What a policy fails, and what mending costs."),
     ("How many GPUs, bought how?", "capacity", "The cheapest fleet that keeps a promised wait."),
