@@ -11,11 +11,11 @@ One compiled loop tells this story::
     servers        ─▶ boot when clips wait, after a cold start; go when idle for long enough
 
 A *server* is what is rented, booted and interrupted as one: a GPU, a node, or one of the requests
-that a provider renders at once. A clip holds one or more servers of a single pool. On a pool nothing
-overtakes the clip that is next there, so one that needs many servers holds back the smaller ones
-behind. A clip that was stopped may go on in another of its pools, at that pool's speed. The first
-pool in a clip's order makes room or boots for it; the next ones boot for what those before them have
-no room for.
+that a provider renders at once. A clip holds one or more servers of a single pool. Nothing
+overtakes the clip that is next on a pool, so one that needs many servers holds back the smaller
+ones behind. A clip that was stopped may go on in another of its pools, at that pool's speed. The
+first pool in a clip's order makes room or boots for it; the next ones boot for what those before
+them have no room for.
 
 Demand is drawn first and replayed, so two fleets can be compared on the same requests; the same
 seed gives the same result. Hours are counted from the start of the demand.

@@ -67,10 +67,10 @@ def play(candidate: Candidate, promise_s: float, cold_start_s: float, seed: int 
     """Play a week, then the busiest day over and over, and watch that day's busiest hour.
 
     A clip takes the base if it can start it now, else the remainder where that is another kind of
-    GPU; else it waits for the first slot of either, or is handed over where too many are ahead. A slot that is not rented is
-    held by a most urgent request of that length, so that a clip on it is finished first. A clip on
-    spot that is interrupted starts over, and its slot is back after ``cold_start_s``. Serverless
-    workers that start for a clip need that long, and go when idle.
+    GPU; else it waits for the first slot of either, or is handed over where too many are ahead. A
+    slot that is not rented is held by a most urgent request of that length, so that a clip on it is
+    finished first. A clip on spot that is interrupted starts over, and its slot is back after
+    ``cold_start_s``. Serverless workers that start for a clip need that long, and go when idle.
     """
     import numpy as np
 
