@@ -39,7 +39,8 @@ OVERHANGING = """
     return false;
   };
   return [...document.querySelectorAll("[data-testid=stMain] *")]
-    .filter((one) => one.getClientRects().length && !boxed(one) && !one.closest("details:not([open])")
+    .filter((one) => one.getClientRects().length && !boxed(one)
+      && !one.closest("details:not([open])")
       && one.getBoundingClientRect().right > window.innerWidth + 2)
     .map((one) => `${one.tagName} ${one.dataset.testid ?? ""} ${one.innerText ?? ""}`.slice(0, 80));
 }
