@@ -325,6 +325,72 @@ def test_out_of_memory_is_a_result(monkeypatch: pytest.MonkeyPatch) -> None:
     assert any("does not fit" in flag for flag in run.flags)
 
 
+class FullCard:
+    """The memory of an 80 GB card as torch tells it: 60 GiB live, 2 cached, 1 outside torch."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, live: float = 60.0) -> None:
+        gib = 2**30
+        held = live + 2.0
+        told = {
+            "is_available": lambda: True,
+            "mem_get_info": lambda *_: (int((79.0 - held - 1.0) * gib), int(79.0 * gib)),
+            "memory_reserved": lambda *_: int(held * gib),
+            "memory_allocated": lambda *_: int(live * gib),
+            "max_memory_allocated": lambda *_: int(live * gib),
+        }
+        for name, reading in told.items():
+            monkeypatch.setattr(torch.cuda, name, reading)
+
+
+def test_what_did_not_fit_says_how_much_it_needs(monkeypatch: pytest.MonkeyPatch) -> None:
+    FullCard(monkeypatch)
+    error = torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 18432.00 MiB. GPU 0 has")
+    assert measure._out_of_memory(error, torch.device("cuda", 0)) == (
+        "does not fit: needs at least 79.0 GiB (1.0 GiB of it outside torch), the card has 79.0 GiB"
+    )
+
+
+@pytest.mark.parametrize(("live", "memory"), [(60.0, False), (75.0, True)])
+def test_cudnn_without_an_engine_is_out_of_memory_on_a_full_card_only(
+    live: float, memory: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    FullCard(monkeypatch, live)
+    error = RuntimeError("GET was unable to find an engine to execute this computation")
+    assert measure._is_memory(error) is memory
+
+
+def test_the_context_is_open_before_the_card_is_looked_at(monkeypatch: pytest.MonkeyPatch) -> None:
+    order: list[str] = []
+    look = measure._before
+
+    def looked(device: Any) -> list[str]:
+        order.append("look")
+        return look(device)
+
+    monkeypatch.setattr(measure, "_open", lambda _device: order.append("open"))
+    monkeypatch.setattr(measure, "_before", looked)
+    bench.run(tiny(recipe=Recipe(name="refused", attention="sage")))
+    assert order == ["open", "look"]
+
+
+def test_every_part_follows_to_the_card_where_only_the_experts_move() -> None:
+    item = without_gpu(tiny("wan2.1-i2v-14b"))
+    pipe, _ = pipelines.build(item, CPU)
+    switches = Switches(item, pipe, torch.device("meta"))
+    switches._bring_the_rest()
+    for part in (pipe.vae, pipe.text_encoder, pipe.image_encoder):
+        assert {p.device.type for p in part.parameters()} == {"meta"}
+    assert {p.device.type for p in pipe.transformer.parameters()} == {"cpu"}
+
+
+@pytest.mark.parametrize("kind", ["loaded", "fused", "swapped"])
+def test_adapters_are_taken_and_read_back(kind: str) -> None:
+    pytest.importorskip("peft")
+    run = bench.run(tiny(recipe=Recipe(name=f"lora-{kind}", lora=kind), probe_steps=1))
+    assert set(run.switches.values()) == {"applied"}
+    assert run.seconds is not None
+
+
 def test_any_other_error_is_not_swallowed(monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(*_: Any, **__: Any) -> Any:
         raise RuntimeError("a kernel fell over")

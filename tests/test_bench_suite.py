@@ -241,3 +241,23 @@ def test_one_clip_is_shared_by_two_processes(
     assert set(run.switches.values()) == {"applied"}
     assert run.seconds is not None
     assert run.setting.width == 32
+
+
+def test_what_got_no_time_says_why_in_its_line(
+    card: Callable[[Callable[[Item], Run]], list[str]], tmp_path: Path
+) -> None:
+    def render(item: Item) -> Run:
+        if item.setting.model == "wan2.2-ti2v-5b":
+            switches = {**answer(item).switches, "attention=native": "not applied: no kernel"}
+            return replace(answer(item), seconds=None, switches=switches)
+        flags = ("one reading", "does not fit: needs at least 82.5 GiB")
+        return replace(answer(item), seconds=None, fits=False, flags=flags)
+
+    card(render)
+    notes = [outcome.note for outcome in bench.suite(ITEMS[:2], tmp_path)]
+    assert notes == [
+        "attention=native not applied: no kernel",
+        "does not fit: needs at least 82.5 GiB",
+    ]
+    again = [(o.status, o.note) for o in bench.suite(ITEMS[:2], tmp_path)]
+    assert again == [("measured", notes[0]), ("already measured", notes[1])]

@@ -162,6 +162,7 @@ def run(
     ``sensor`` stands in for NVML.
     """
     where = device or device_here()
+    _open(where)
     smoke = where.type == "cpu" or item.tiny
     asked = without_gpu(item) if smoke else item
     here = environment(where)
@@ -202,6 +203,13 @@ def _rank() -> int:
     return torch.distributed.get_rank() if torch.distributed.is_initialized() else 0
 
 
+def _open(device: torch.device) -> None:
+    """Open the CUDA context: NVML lists this process only then, and idle power is drawn with it."""
+    if device.type == "cuda":
+        torch.zeros(1, device=device)
+        torch.cuda.synchronize()
+
+
 def _before(device: torch.device) -> list[str]:
     """Return what speaks against this machine before anything runs on it."""
     if device.type != "cuda":
@@ -239,22 +247,39 @@ def _sensor(device: torch.device) -> tuple[nvml.Sensor | None, str]:
 
 
 def _is_memory(error: BaseException) -> bool:
-    """Whether an error means that memory ran out; libraries beside torch have their own words."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError) or any(
-        words in str(error) for words in ("out of memory", "ALLOC_FAILED")
-    )
+    """Whether an error means that memory ran out; libraries beside torch have their own words.
+
+    cuDNN finds no engine where none has the memory that it would need to work in, so on a full card
+    this means the same.
+    """
+    if isinstance(error, torch.OutOfMemoryError | MemoryError):
+        return True
+    if any(words in str(error) for words in ("out of memory", "ALLOC_FAILED")):
+        return True
+    return "unable to find an engine" in str(error) and _nearly_full()
+
+
+def _nearly_full() -> bool:
+    if not torch.cuda.is_available():
+        return False
+    free, total = torch.cuda.mem_get_info()
+    return free + torch.cuda.memory_reserved() - torch.cuda.memory_allocated() < total / 10
 
 
 def _out_of_memory(error: BaseException, device: torch.device) -> str:
+    if device.type != "cuda":
+        return "does not fit in this machine's memory"
     asked = re.search(r"Tried to allocate ([\d.]+) (KiB|MiB|GiB)", str(error))
     extra = 0.0
     if asked:
         extra = float(asked[1]) / {"KiB": 2**20, "MiB": 2**10, "GiB": 1}[asked[2]]
-    if device.type != "cuda":
-        return "does not fit in this machine's memory"
-    have = torch.cuda.max_memory_allocated(device) / GIB
-    total = torch.cuda.get_device_properties(device).total_memory / GIB
-    return f"does not fit: needs at least {have + extra:.1f} GiB, the card has {total:.1f} GiB"
+    free, total = torch.cuda.mem_get_info(device)
+    beside = (total - free - torch.cuda.memory_reserved(device)) / GIB
+    needed = torch.cuda.max_memory_allocated(device) / GIB + extra + beside
+    return (
+        f"does not fit: needs at least {needed:.1f} GiB ({beside:.1f} GiB of it outside torch), "
+        f"the card has {total / GIB:.1f} GiB"
+    )
 
 
 def _measure(

@@ -187,7 +187,14 @@ def suite(
         shown = without_gpu(item) if smoke or item.tiny else item
         earlier = _measured(shown, have, here, smoke or item.tiny)
         if earlier is not None:
-            outcomes.append(Outcome(item=item, status="already measured", run=earlier))
+            outcomes.append(
+                Outcome(
+                    item=item,
+                    status="already measured",
+                    run=earlier,
+                    note=_without_time(earlier),
+                )
+            )
             continue
         guess = _guess_s(item, smoke)
         pace = spent / expected if expected else 1.0
@@ -222,8 +229,17 @@ def suite(
         wall = time.monotonic() - started
         if run.seconds is not None:
             spent, expected = spent + wall, expected + guess
-        outcomes.append(Outcome(item=item, status="measured", run=run, wall_s=wall))
+        outcomes.append(
+            Outcome(item=item, status="measured", run=run, note=_without_time(run), wall_s=wall)
+        )
     return outcomes
+
+
+def _without_time(run: Run) -> str:
+    """Return why a run has no seconds; nothing where it has."""
+    refused = [f"{name} {why}" for name, why in run.switches.items() if why != "applied"]
+    unfit = [flag for flag in run.flags if flag.startswith("does not fit")]
+    return "; ".join(refused or unfit) if run.seconds is None else ""
 
 
 def _guess_s(item: Item, smoke: bool) -> float:
@@ -231,9 +247,13 @@ def _guess_s(item: Item, smoke: bool) -> float:
 
 
 def _measured(item: Item, have: Iterable[Run], here: Environment, smoke: bool) -> Run | None:
-    """Return the run that already answers ``item`` in this environment."""
+    """Return the run that already answers ``item`` in this environment.
+
+    A switch that was not applied is tried again: the package that it needs may be there by now.
+    """
     for run in have:
         same_place = run.environment.key == here.key and run.smoke == smoke
-        if same_place and item.is_measured_by(run):
+        answered = run.seconds is not None or not run.fits
+        if same_place and answered and item.is_measured_by(run):
             return run
     return None

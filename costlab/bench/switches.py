@@ -7,6 +7,7 @@ be done is reported as ``not applied: why``, and such a configuration is not tim
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -121,7 +122,9 @@ class Switches:
         names = ("first", "second") if kind == "swapped" else ("first",)
         for expert in self.experts:
             for name in names:
-                expert.add_adapter(config, adapter_name=name)
+                with warnings.catch_warnings():  # a second adapter is what "swapped" is about
+                    warnings.filterwarnings("ignore", message="Already found a `peft_config`")
+                    expert.add_adapter(config, adapter_name=name)
             expert.set_adapter("first")
             for name, parameter in expert.named_parameters():
                 if "lora_B" in name:
@@ -129,6 +132,8 @@ class Switches:
             expert.requires_grad_(False)
             if not any("lora_A" in name for name, _ in expert.named_parameters()):
                 raise Refused("no layer took the adapter")
+            if expert.active_adapters() != ["first"]:
+                raise Refused(f"the adapters in use are {expert.active_adapters()}")
             if kind == "fused":
                 before = expert.blocks[0].attn1.to_q.weight.detach().clone()
                 expert.fuse_lora()
@@ -253,8 +258,15 @@ class Switches:
         for expert in self.experts:
             _, previous = cpu_offload_with_hook(expert, self.device, prev_module_hook=previous)
             self._swap_hooks.append(previous)
-        for part in (self.pipe.vae, self.pipe.text_encoder):
-            part.to(self.device)
+            if next(expert.blocks.parameters()).device.type != "cpu":
+                raise Refused("an expert does not wait off the card")
+        self._bring_the_rest()
+
+    def _bring_the_rest(self) -> None:
+        """Put the parts that do not come and go onto the card."""
+        for name in ("vae", "text_encoder", "image_encoder"):
+            if (part := getattr(self.pipe, name, None)) is not None:
+                part.to(self.device)
 
     def after_clip(self) -> None:
         """Put the last expert back where it waits between clips."""
@@ -280,8 +292,7 @@ class Switches:
                     num_blocks_per_group=1 if kind == "group_block" else None,
                     use_stream=True,
                 )
-            for part in (self.pipe.vae, self.pipe.text_encoder):
-                part.to(self.device)
+            self._bring_the_rest()
         where = next(self.experts[0].blocks.parameters()).device.type
         if where == "cuda":
             raise Refused("the weights stayed on the card")
@@ -293,10 +304,14 @@ class Switches:
         ranks = torch.distributed.get_world_size() if torch.distributed.is_initialized() else 1
         if ranks != degree:
             raise Refused(f"it needs {degree} processes under torchrun, this run has {ranks}")
+        if not torch.accelerator.device_count():
+            raise Refused("there are no cards to share a clip between")
         from diffusers import ContextParallelConfig
 
         for expert in self.experts:
             expert.enable_parallelism(config=ContextParallelConfig(ulysses_degree=degree))
+            if any(block.attn1.processor._parallel_config is None for block in expert.blocks):
+                raise Refused("a block computes the whole sequence by itself")
 
     def _compile(self) -> None:
         kind = self.recipe.compile
