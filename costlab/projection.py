@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from costlab import capacity, catalog, quality, routing, traffic
+from costlab import capacity, catalog, quality, routing, store, traffic
 from costlab.core import (
     Basis,
     Figure,
@@ -258,9 +258,14 @@ def project(
 
     Raises `BadData` where the scenario names something that is not there.
     """
-    mix = mix or traffic.mix(scenario.mix)
-    policy = policy or routing.policy(scenario.policy)
-    check(scenario, policy)
+    with store.still():
+        mix = mix or traffic.mix(scenario.mix)
+        policy = policy or routing.policy(scenario.policy)
+        check(scenario, policy)
+        return _project(scenario, mix, policy)
+
+
+def _project(scenario: Scenario, mix: traffic.TrafficMix, policy: routing.Policy) -> Projection:
     hours = 24 * calendar.monthrange(scenario.date.year, scenario.date.month)[1]
     wanted = Figure.entered(
         "clips wanted a month",

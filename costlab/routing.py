@@ -19,6 +19,7 @@ from costlab import store
 from costlab.core import RESOLUTIONS, BadData, InvalidArgument, UnknownName
 from costlab.traffic import FEATURES, Segment, id_problems
 
+MOST_USD_PER_MONTH = 10**12
 BOUNDS = ("above", "at_least", "below", "at_most")
 _KINDS = {item.name: str(item.type) for item in fields(Segment)}
 _YES_NO = frozenset(name for name, kind in _KINDS.items() if kind == "bool")
@@ -69,7 +70,8 @@ class Rule:
             found.append("name either a route or a split")
         if self.split is not None:
             total = math.fsum(self.split.values())
-            if not self.split or min(self.split.values()) < 0 or abs(total - 1) > 1e-9:
+            fair = all(0 <= share <= 1 for share in self.split.values())
+            if not self.split or not fair or not abs(total - 1) <= 1e-9:
                 found.append(f"split: shares must not be negative and sum to 1, found {self.split}")
         for name, condition in (self.when or {}).items():
             found += [f"when.{name}: {text}" for text in _condition_problems(name, condition)]
@@ -92,8 +94,10 @@ class Budget:
     then: str
 
     def __post_init__(self) -> None:
-        if not self.usd_per_month >= 0:
-            raise InvalidArgument(f"budget must not be negative, got {self.usd_per_month}")
+        if not 0 <= self.usd_per_month <= MOST_USD_PER_MONTH:
+            raise InvalidArgument(
+                f"budget must be from 0 to {MOST_USD_PER_MONTH:,} dollars, got {self.usd_per_month}"
+            )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,8 +141,12 @@ class Policy:
             problems.append("rules: a policy of kind rules needs at least one")
         if self.kind == "cheapest" and self.rules:
             problems.append("rules: a policy of kind cheapest has none")
-        if self.max_latency_s is not None and not self.max_latency_s > 0:
+        if self.min_quality is not None and not math.isfinite(self.min_quality):
+            problems.append(f"min_quality must be a number, found {self.min_quality}")
+        if self.max_latency_s is not None and not 0 < self.max_latency_s < math.inf:
             problems.append(f"max_latency_s must be greater than 0, found {self.max_latency_s}")
+        if not self.title.isprintable():
+            problems.append(f"title must be one line of text, found {self.title!r}")
         for number, rule in enumerate(self.rules, 1):
             problems += [f"rules[{number}].{text}" for text in rule.problems()]
         if problems:
@@ -166,6 +174,7 @@ class Policy:
         if self.budget:
             lines.append(
                 f"at most ${self.budget.usd_per_month:,} a month for APIs, then {self.budget.then}"
+                + (" (what overflow costs comes on top)" if self.overflow else "")
             )
         if self.overflow:
             wait = self.overflow.after_wait_s
@@ -273,11 +282,19 @@ def fraction(request_id: str) -> float:
     (True, True)
     """
     value = 0x811C9DC5
-    for byte in request_id.encode():
+    for byte in _utf8(request_id):
         value = (value ^ byte) * 0x01000193 & 0xFFFFFFFF
     value = (value ^ value >> 16) * 0x85EBCA6B & 0xFFFFFFFF
     value = (value ^ value >> 13) * 0xC2B2AE35 & 0xFFFFFFFF
     return (value ^ value >> 16) / 2**32
+
+
+def _utf8(text: str) -> bytes:
+    """Return UTF-8, a lone surrogate as U+FFFD: what JavaScript's TextEncoder does."""
+    try:
+        return text.encode()
+    except UnicodeEncodeError:
+        return text.encode("utf-16", "surrogatepass").decode("utf-16", "replace").encode()
 
 
 def pick(parts: Sequence[Part], place: float) -> str | None:
@@ -372,7 +389,7 @@ def _value_problems(name: str, value: Any) -> list[str]:
         except (TypeError, ValueError):
             number = math.nan
         return [] if math.isfinite(number) else [f"must be a number, found {value!r}"]
-    if name == "resolution" and value not in RESOLUTIONS:
+    if name == "resolution" and not (isinstance(value, str) and value in RESOLUTIONS):
         return [f"must be one of {', '.join(RESOLUTIONS)}, found {value!r}"]
     return [] if isinstance(value, str) else [f"must be a text, found {value!r}"]
 

@@ -103,6 +103,15 @@ def _offer_for(deployment: Deployment, as_of: datetime.date) -> None:
 def _policy_routes(scenario: Scenario, policy: routing.Policy) -> None:
     for name in policy.named_routes:
         route_target(scenario, name)
+    if policy.overflow and ("@" in policy.overflow.to or not _sold(policy.overflow.to)):
+        raise InvalidArgument(
+            f"overflow.to must be an API that takes what own GPUs hand over; "
+            f"found {policy.overflow.to}"
+        )
+
+
+def _sold(name: str) -> bool:
+    return catalog.model(name).kind == "api"
 
 
 SCENARIOS = store.Shelf(

@@ -25,7 +25,7 @@ from dataclasses import dataclass, fields, is_dataclass
 from datetime import date, datetime
 from decimal import Decimal
 from enum import StrEnum
-from functools import cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import Any, Generic, TypeVar
 
@@ -126,7 +126,7 @@ def read_rows(path: Path) -> list[dict[str, Any]]:
             rows = loaded if isinstance(loaded, list) else [loaded]
         else:
             rows = yaml.load(text, Loader=_Loader)
-    except (OSError, UnicodeDecodeError, csv.Error, json.JSONDecodeError, yaml.YAMLError) as error:
+    except (OSError, UnicodeDecodeError, csv.Error, ValueError, yaml.YAMLError) as error:
         raise BadData(path.name, [f"cannot be read: {error}"]) from error
     if rows is None:
         rows = []
@@ -240,7 +240,7 @@ def load_yaml(text: str, where: str) -> Any:
     """Return the data of a YAML text; raises `BadData` where it is malformed."""
     try:
         return yaml.load(text, Loader=_Loader)
-    except yaml.YAMLError as error:
+    except (yaml.YAMLError, ValueError) as error:
         raise BadData(where, [f"cannot be read: {error}"]) from error
 
 
@@ -579,12 +579,22 @@ def add_entry(kind: str, name: str, body: Any, *, who: str = "", why: str = "") 
             "INSERT INTO entries(kind, name, body, who, why) VALUES (?, ?, ?, ?, ?)",
             [kind, name, None if body is None else json.dumps(body), who, why],
         )
+    _logged.cache_clear()
 
 
 def entry_log(kind: str) -> tuple[Entry, ...]:
     """Return every entry of ``kind`` ever made, oldest first."""
-    if not (home() / "user.duckdb").exists():
+    path = home() / "user.duckdb"
+    if not path.exists():
         return ()
+    seen = path.stat()
+    log = path.with_name("user.duckdb.wal")
+    return _logged(kind, path, seen.st_mtime_ns, seen.st_size, log.exists())
+
+
+@lru_cache(maxsize=256)
+def _logged(kind: str, path: Path, mtime_ns: int, size: int, open_log: bool) -> tuple[Entry, ...]:
+    del path, mtime_ns, size, open_log
     with _user_file(write=False) as connection:
         try:
             rows = _fetch(

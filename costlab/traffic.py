@@ -285,12 +285,17 @@ def mixes() -> dict[str, TrafficMix]:
     return shipped | store.parsed_entries("mix", TrafficMix)[0]
 
 
-def mix(mix_id: str) -> TrafficMix:
-    """Return one mix; raises `UnknownName`."""
+def mix(name: str) -> TrafficMix:
+    """Return one mix by id, or from a YAML or JSON file where ``name`` is a path to one."""
+    if name.endswith((".yaml", ".yml", ".json")):
+        path = Path(name)
+        if not path.is_file():
+            raise UnknownName(f"no traffic file {name}")
+        return store.parse(_read(path), TrafficMix, path.name)[0]
     known = mixes()
-    if mix_id not in known:
-        raise UnknownName.among("traffic mix", mix_id, known)
-    return known[mix_id]
+    if name not in known:
+        raise UnknownName.among("traffic mix", name, known)
+    return known[name]
 
 
 def parse_mix(body: dict[str, Any], where: str = "mix") -> TrafficMix:

@@ -146,7 +146,7 @@ def clip_frames(model_id: str, seconds: Decimal) -> int:
     """
     arch = wan.architecture(model_id)
     needed = math.ceil(seconds * arch.fps)
-    frames = 4 * math.ceil(max(needed - 1, 0) / 4) + 1
+    frames = 4 * -(-max(needed - 1, 0) // 4) + 1
     if frames > arch.frames:
         raise CannotServe(
             f"{model_id} makes clips of up to {arch.frames / arch.fps:.2f} s "

@@ -145,3 +145,93 @@ def test_vectors_are_the_same_for_the_same_seed_and_reach_every_rule() -> None:
     cases = handover.vectors(EVERYTHING, seed=3)
     assert cases == handover.vectors(EVERYTHING, seed=3)
     assert {case["route"] for case in cases} >= set(EVERYTHING.named_routes)
+
+
+@pytest.mark.parametrize(
+    "title",
+    [
+        '""" + print("pwned") + """',
+        "back\\slash \\",
+        "*/ console.log(1) /*",
+        "${x} `y`",
+    ],
+)
+def test_no_title_becomes_code(title: str, tmp_path: Path) -> None:
+    policy = routing.parse_policy(handover.document(routing.policy("article")) | {"title": title})
+    cases = handover.vectors(policy, random_ones=5)
+    decided = [case["route"] for case in cases]
+    python = in_python(policy, tmp_path)
+    assert [python(case) for case in cases] == decided
+    assert in_typescript(policy, cases, tmp_path) == decided
+
+
+@pytest.mark.parametrize("title", ["two\nlines", "para\u2029graph", "nul\0"])
+def test_a_title_of_several_lines_is_refused(title: str) -> None:
+    with pytest.raises(BadData, match="one line of text"):
+        routing.parse_policy(handover.document(routing.policy("article")) | {"title": title})
+
+
+def test_odd_ids_and_numbers_as_text_are_decided_alike(tmp_path: Path) -> None:
+    cases = handover.vectors(EVERYTHING, random_ones=60, seed=5)[-60:]
+    for number, case in enumerate(cases):
+        case["request"]["id"] = (number, f"lone \ud83c {number}", "")[number % 3]
+        if number % 2:
+            case["request"]["seconds"] = str(case["request"]["seconds"])
+        case["route"] = handover.select(
+            EVERYTHING, case["request"], handover.State(**case["state"])
+        )
+    decided = [case["route"] for case in cases]
+    python = in_python(EVERYTHING, tmp_path)
+    assert [python(case) for case in cases] == decided
+    assert in_typescript(EVERYTHING, cases, tmp_path) == decided
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [{"resolution": "999p"}, {"resolution": "constructor"}, {"seconds": None}, {"tier": None}],
+)
+def test_a_request_that_cannot_be_decided_is_refused_everywhere(
+    odd: dict[str, Any], tmp_path: Path
+) -> None:
+    case = handover.vectors(EVERYTHING, random_ones=1)[-1]
+    case["request"] |= odd
+    with pytest.raises(InvalidArgument, match=r"request\."):
+        handover.select(EVERYTHING, case["request"], handover.State())
+    with pytest.raises(ValueError, match="missing or unknown"):
+        in_python(EVERYTHING, tmp_path)(case)
+    with pytest.raises(AssertionError, match="missing or unknown"):
+        in_typescript(EVERYTHING, [case], tmp_path)
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        {"rules": [{"split": {"a": float("nan"), "b": 1.0}}]},
+        {"min_quality": float("nan")},
+        {"max_latency_s": float("inf")},
+        {"budget": {"usd_per_month": "1e400", "then": "kling-30"}},
+        {"rules": [{"route": "x", "when": {"resolution": ["720p", {"above": "1080p"}]}}]},
+    ],
+)
+def test_numbers_that_are_none_are_refused(damage: dict[str, Any]) -> None:
+    with pytest.raises(BadData):
+        routing.parse_policy(handover.document(routing.policy("article")) | damage)
+
+
+def test_once_the_budget_is_spent_own_gpus_may_still_hand_over() -> None:
+    policy = routing.parse_policy(
+        {
+            "id": "p",
+            "title": "P",
+            "rules": [{"route": "veo-3.1-fast"}],
+            "budget": {"usd_per_month": "10", "then": "wan-22-t2v"},
+            "overflow": {"to": "fal-wan2.2-a14b"},
+        }
+    )
+    request = {"id": "r", "batch": False}
+    routes = [
+        handover.select(policy, request, handover.State(api_spent_usd=spent, own_wait_s=wait))
+        for spent, wait in ((0, 9), (10, 0), (10, 9))
+    ]
+    assert routes == ["veo-3.1-fast", "wan-22-t2v", "fal-wan2.2-a14b"]
+    assert any("comes on top" in line for line in policy.words)

@@ -328,3 +328,16 @@ def test_a_file_of_mixed_line_ends_is_refused_in_words(tmp_path: Path) -> None:
     path.write_bytes(b"time,seconds\r\n2026-09-01,5\r\n2026-09-02,5\nbroken\n")
     with pytest.raises(BadData, match="mixes line ends"):
         logs.span(logs.open_log(path))
+
+
+def test_a_sentinel_date_or_an_endless_clip_is_one_cell_and_not_the_end(tmp_path: Path) -> None:
+    path = tmp_path / "log.csv"
+    path.write_text(
+        "time,seconds\n2026-11-01T10:00:00,5\n9999-12-31T23:59:59,5\n0001-01-01T00:00:00,5\n"
+        "2026-11-02T10:00:00,1e308\n2026-11-03T10:00:00,5\n"
+    )
+    fitted = logs.fit(logs.open_log(path))
+    assert (fitted.rows, fitted.used) == (5, 2)
+    told = {(one.column, one.value) for one in fitted.unmapped}
+    assert any(column == "seconds" for column, _ in told)
+    assert any(column == "time" and "9999" in value for column, value in told)

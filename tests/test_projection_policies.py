@@ -208,3 +208,8 @@ def test_the_mean_rating_weighs_accepted_clips_and_is_absent_where_one_route_has
     assert mean.range.low < float(mean.value) < mean.range.high
     few_steps = projected(rules=[{"route": "wan-22-t2v"}])
     assert "mean_rating" not in few_steps.summary
+
+
+def test_full_gpus_hand_over_to_an_api_and_nothing_else() -> None:
+    with pytest.raises(BadData, match="must be an API"):
+        projected(rules=[{"route": "wan-22-t2v"}], overflow={"to": "wan-22-t2v"})

@@ -24,8 +24,10 @@ from costlab.cli.policies import policy_group
 from costlab.cli.prices import prices_group, quote
 from costlab.cli.quality import quality_group
 from costlab.cli.replay import replay_command
+from costlab.cli.report import report_command
 from costlab.cli.shared import Day, Refusing, emit, json_option, refuse_other_options
 from costlab.cli.traffic import traffic_group
+from costlab.cli.uncertainty import decide
 from costlab.core import plain
 
 
@@ -40,6 +42,8 @@ main.add_command(prices_group)
 main.add_command(bench_group)
 main.add_command(capacity_group)
 main.add_command(policy_group)
+main.add_command(report_command)
+main.add_command(decide)
 main.add_command(optimise_command)
 main.add_command(traffic_group)
 main.add_command(replay_command)
@@ -97,13 +101,23 @@ def _page_settings(config: Path) -> dict[str, str]:
 
 def _shelves() -> tuple[Any, ...]:
     """Return every table of the book."""
-    from costlab import catalog, patterns, performance, quality, routing, scenarios, traffic
+    from costlab import (
+        catalog,
+        patterns,
+        performance,
+        quality,
+        routing,
+        scenarios,
+        traffic,
+        uncertainty,
+    )
 
     return (
         *catalog.SHELVES,
         *performance.SHELVES,
         *quality.SHELVES,
         *patterns.SHELVES,
+        *uncertainty.SHELVES,
         traffic.MIXES,
         routing.POLICIES,
         scenarios.SCENARIOS,

@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LISTED = 40
 """Values that cannot be mapped are looked up in the files up to this many; all are counted."""
 
+EARLIEST, LATEST = "2000-01-01", "2100-01-01"
+LONGEST_S = 86_400
 Kind = Literal["time", "seconds", "number", "choice", "yes_no", "resolution", "aspect", "text"]
 
 
@@ -193,7 +195,17 @@ class Log:
         return _name(self.columns[name])
 
     def time(self) -> str:
-        """Return the SQL of the request's time as a TIMESTAMP in UTC, NULL where it is none."""
+        """Return the SQL of the request's time as a TIMESTAMP in UTC.
+
+        NULL where it is none, or one of no century that has clips (a sentinel such as 9999-12-31).
+        """
+        found = self._any_time()
+        return (
+            f"CASE WHEN {found} BETWEEN TIMESTAMP '{EARLIEST}' AND TIMESTAMP '{LATEST}' "
+            f"THEN {found} END"
+        )
+
+    def _any_time(self) -> str:
         column, kind = self.raw("time"), self.types["time"]
         if kind.startswith("TIMESTAMP WITH"):
             return f"timezone('UTC', {column})"
@@ -424,6 +436,8 @@ def _number(column: Column, text: str) -> Decimal | float:
         raise InvalidArgument("is not a number") from None
     if not number.is_finite() or (column.kind == "seconds" and number <= 0):
         raise InvalidArgument("is not a number above 0")
+    if column.kind == "seconds" and number > LONGEST_S:
+        raise InvalidArgument(f"is longer than {LONGEST_S} s, a day")
     return number if column.kind == "seconds" else float(number)
 
 

@@ -25,7 +25,11 @@ EXAMPLE_DAYS = 60
 def page() -> None:
     """Draw the page."""
     asked = choose.scenario("Who serves: the deployments and APIs of", "replayed")
-    path = _log(asked)
+    try:
+        path = _log(asked)
+    except CostlabError as error:
+        look.refusal(error)
+        return
     if path is None:
         st.header("Bring a log and see what it would have cost")
         st.markdown(
@@ -70,7 +74,7 @@ def _log(asked: scenarios.Scenario) -> Path | None:
     if brought is not None:
         return uploads.keep(brought.name, brought.getvalue())
     if typed:
-        return Path(typed)
+        return uploads.named(typed)
     example = st.session_state.get("replay-example")
     if example and Path(example).is_file():
         st.caption(f"An example of {EXAMPLE_REQUESTS:,} requests, drawn from a scenario's traffic.")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from datetime import date
-from pathlib import Path
 from typing import Any
 
 import streamlit as st
@@ -13,7 +12,7 @@ import streamlit as st
 from costlab import logs, present, traffic
 from costlab.core import CostlabError, plain
 from costlab.pages import look
-from costlab.pages.uploads import keep
+from costlab.pages.uploads import keep, named
 
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 MONTHS = ("Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec")
@@ -299,8 +298,8 @@ def _from_a_log(known: Mapping[str, traffic.TrafficMix]) -> None:
     ).strip()  # fmt: skip
     if brought is None and not typed:
         return
-    path = Path(typed) if brought is None else keep(brought.name, brought.getvalue())
     try:
+        path = named(typed) if brought is None else keep(brought.name, brought.getvalue())
         fitted = logs.fit(logs.open_log(path))
     except CostlabError as error:
         look.refusal(error)

@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from costlab import store
+from costlab.core import BadData
 
 
 def folder() -> Path:
@@ -13,6 +14,16 @@ def folder() -> Path:
     found = store.home() / "logs"
     found.mkdir(parents=True, exist_ok=True)
     return found
+
+
+ENDINGS = (".csv", ".csv.gz", ".tsv", ".parquet")
+
+
+def named(typed: str) -> Path:
+    """Return a path that a person typed, a log's by its ending or a folder of logs."""
+    if not typed.lower().endswith(ENDINGS) and not Path(typed).is_dir():
+        raise BadData(typed, [f"name a log ({', '.join(ENDINGS)}) or a folder of logs"])
+    return Path(typed)
 
 
 def keep(name: str, content: bytes) -> Path:

@@ -1,0 +1,5 @@
+"""``python -m costlab`` is the ``costlab`` command."""
+
+from costlab.cli import main
+
+main()
