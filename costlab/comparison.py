@@ -22,7 +22,12 @@ GROUPS: dict[str, tuple[str, ...]] = {
     "prices' day": ("date",),
     "GPUs and APIs": ("deployments", "apis"),
     "policy": ("policy",),
-    "promises and failures": ("p95_wait_s", "batch_utilisation", "api_failure_share"),
+    "promises and failures": (
+        "p95_wait_s",
+        "batch_utilisation",
+        "api_failure_share",
+        "api_moderated_share",
+    ),
 }
 """The fields of a scenario that change together, by what people call them."""
 

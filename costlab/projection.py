@@ -697,7 +697,7 @@ def _loads(deployment: Deployment, demands: Sequence[_Demand]) -> list[_Load]:
 
 def _volumes(scenario: Scenario, demand: _Demand, unit: UnitCost, volume: Figure) -> dict[str, Any]:
     segment = demand.segment
-    failure = scenario.api_failure_share
+    failure = scenario.api_lost_share
     if unit.kind == "self_hosted":
         failure = next(d.failure_share for d in scenario.deployments if d.route == unit.route)
     tries = traffic.attempts(
@@ -712,7 +712,9 @@ def _volumes(scenario: Scenario, demand: _Demand, unit: UnitCost, volume: Figure
             share, basis=Basis.ESTIMATED, range=demand.spread.scaled(segment.share), ref=""
         )
     kept = Figure.entered("share of delivered clips kept", segment.acceptance, "", ref="mix")
-    failed = Figure.entered("share of attempts that fail", failure, "", ref="scenario")
+    failed = Figure.entered(
+        "share of attempts that fail or are rejected", failure, "", ref="scenario"
+    )
     limit = "until accepted" if segment.max_tries is None else f"at most {segment.max_tries} tries"
     wanted = float(volume.value) * segment.share
     attempts = Figure.derived(

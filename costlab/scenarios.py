@@ -21,7 +21,8 @@ class Scenario:
     ``apis`` are the API models that a ``cheapest`` policy may choose from; rules may name others.
     ``clips_per_month`` replaces the mix's. ``p95_wait_s`` is the promise: 95 % of interactive
     requests of the week's busiest hour wait no longer for a free slot. ``batch_utilisation`` is how
-    full the fleet may run, over the month, with batch work filled in.
+    full the fleet may run, over the month, with batch work filled in. ``api_failure_share`` of API
+    attempts fail, and moderation rejects ``api_moderated_share`` of the rest.
     """
 
     id: str
@@ -35,6 +36,7 @@ class Scenario:
     p95_wait_s: float = 60.0
     batch_utilisation: float = 0.95
     api_failure_share: float = 0.0
+    api_moderated_share: float = 0.0
     note: str = ""
 
     def __post_init__(self) -> None:
@@ -45,12 +47,21 @@ class Scenario:
             problems.append(f"p95_wait_s must be a positive number, found {self.p95_wait_s}")
         if not 0 < self.batch_utilisation <= 1:
             problems.append(f"batch_utilisation must be in (0, 1], found {self.batch_utilisation}")
-        if not 0 <= self.api_failure_share < 1:
-            problems.append(f"api_failure_share must be in [0, 1), found {self.api_failure_share}")
+        for name in ("api_failure_share", "api_moderated_share"):
+            if not 0 <= getattr(self, name) < 1:
+                problems.append(f"{name} must be in [0, 1), found {getattr(self, name)}")
         if not self.deployments and not self.apis:
             problems.append("deployments, apis: a scenario needs at least one route")
         if problems:
             raise BadData(f"scenario {self.id}", problems)
+
+    @property
+    def api_lost_share(self) -> float:
+        """The share of API attempts that bring no clip: they fail, or moderation rejects them.
+
+        1 − (1 − failed)·(1 − rejected). Both are billed where the seller bills failures.
+        """
+        return 1 - (1 - self.api_failure_share) * (1 - self.api_moderated_share)
 
 
 def check(scenario: Scenario, policy: routing.Policy) -> None:

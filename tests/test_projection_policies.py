@@ -213,3 +213,18 @@ def test_the_mean_rating_weighs_accepted_clips_and_is_absent_where_one_route_has
 def test_full_gpus_hand_over_to_an_api_and_nothing_else() -> None:
     with pytest.raises(BadData, match="must be an API"):
         projected(rules=[{"route": "wan-22-t2v"}], overflow={"to": "wan-22-t2v"})
+
+
+def test_what_moderation_rejects_is_tried_again_and_billed_as_failures_are() -> None:
+    rejecting = replace(FEW_STEP, api_failure_share=0.0, api_moderated_share=0.2)
+    failing = replace(FEW_STEP, api_failure_share=0.2, api_moderated_share=0.0)
+    both = replace(FEW_STEP, api_failure_share=0.2, api_moderated_share=0.1)
+    policy = routing.parse_policy({"id": "p", "title": "P", "rules": [{"route": "veo-3.1-fast"}]})
+    rejected, failed, lost = (
+        projection.project(one, policy=policy) for one in (rejecting, failing, both)
+    )
+    assert money(rejected) == money(failed)
+    for result in lost.segments:
+        p = 0.8 * 0.9 * result.segment.acceptance
+        tries = result.segment.max_tries or 0
+        assert result.attempts == pytest.approx(result.wanted * (1 - (1 - p) ** tries) / p)

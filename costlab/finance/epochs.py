@@ -387,7 +387,7 @@ def _with_launches(
 
 def _moved(scenario: Scenario, segment: traffic.Segment, launch: Launch, volume: float) -> Moved:
     tries = traffic.attempts(
-        failure=scenario.api_failure_share,
+        failure=scenario.api_lost_share,
         acceptance=segment.acceptance,
         max_tries=segment.max_tries,
         failures_billed=True,

@@ -622,7 +622,7 @@ def hand_over_for(
             if lacks := stream.short[option.route]:
                 missing.append(f"{option.route}: {lacks[0]}")
                 continue
-            own, there = work.deployment.failure_share, scenario.api_failure_share
+            own, there = work.deployment.failure_share, scenario.api_lost_share
             billed = 1.0 if option.failures_billed else 1 - there
             each = float(option.usd.value) * (1 - own) / (1 - there) * billed
             priced.append((each, option.route, option))
@@ -1189,7 +1189,7 @@ def _api_usd(api: str, works: Sequence[Work], scenario: Scenario) -> float | Non
             if unit is None:
                 return None
             tries = traffic.attempts(
-                failure=scenario.api_failure_share,
+                failure=scenario.api_lost_share,
                 acceptance=stream.segment.acceptance,
                 max_tries=stream.segment.max_tries,
                 failures_billed=unit.failures_billed,

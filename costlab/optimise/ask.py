@@ -354,7 +354,7 @@ def _arcs(
             reasons.append(f"{unit.route}: {why}")
             continue
         pool = by_route[unit.route] if own else -1
-        failure = pools[pool].deployment.failure_share if own else scenario.api_failure_share
+        failure = pools[pool].deployment.failure_share if own else scenario.api_lost_share
         tries = traffic.attempts(
             failure=failure,
             acceptance=segment.acceptance,

@@ -189,10 +189,10 @@ class Losses:
 
     @classmethod
     def of(cls, scenario: Scenario, *, batch: bool = False) -> Losses:
-        """Return the scenario's failure share, with the shared defaults for the rest."""
+        """Return the scenario's shares, with the shared defaults for what it leaves open."""
         return cls(
             api_failure_share=scenario.api_failure_share,
-            moderated_share=default(SHARED, "moderated_share"),
+            moderated_share=scenario.api_moderated_share or default(SHARED, "moderated_share"),
             utilisation=scenario.batch_utilisation if batch else default(SHARED, "utilisation"),
         )
 

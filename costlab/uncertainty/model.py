@@ -261,8 +261,8 @@ class _Compiler:
             "of paid hours", "odds", scenario.batch_utilisation,
         )  # fmt: skip
         self._add(
-            "failure/api", "failure", "attempts that fail on APIs", "APIs", "of attempts", "odds",
-            scenario.api_failure_share,
+            "failure/api", "failure", "attempts that fail or are rejected on APIs", "APIs",
+            "of attempts", "odds", scenario.api_lost_share,
         )  # fmt: skip
         epochs: list[tuple[float, ...]] = []
         uses: list[list[tuple[int, float, int]]] = []
