@@ -15,7 +15,8 @@ from costlab.cli.shared import Day, emit, json_option
 if TYPE_CHECKING:
     from datetime import date
 
-    from costlab.finance import Charge, Months, Variance, View
+    from costlab.core import Figure
+    from costlab.finance import Charge, Currency, Months, Variance, View
     from costlab.scenarios import Scenario
 
 _terms_option = click.option(
@@ -152,7 +153,7 @@ def _words(answer: Months, view: View, by: str) -> str:
 
     money = answer.terms.currency
     header = ["month", "fiscal", f"cash {money.code}", f"amortised {money.code}"]
-    header += ["accepted clips", "USD per accepted clip"]
+    header += ["accepted clips", f"{money.code} per accepted clip"]
     rows = []
     for month in answer.months:
         figures = month.figures()
@@ -165,7 +166,7 @@ def _words(answer: Months, view: View, by: str) -> str:
                 period.label,
                 *(f"{amount:,}" for amount in totals),
                 f"{month.accepted:,.0f}",
-                present.figure(clip) if clip else "–",
+                "–" if clip is None else _clip(clip, money, month.starts),
             ]
         )
     summary = answer.summary()
@@ -179,6 +180,15 @@ def _words(answer: Months, view: View, by: str) -> str:
     lines += ["", *(f"{event.day} {event.text}" for event in events)]
     lines += ["", *(f"! {text}" for text in answer.warnings)]
     return "\n".join(lines).rstrip()
+
+
+def _clip(usd: Figure, money: Currency, day: date) -> str:
+    """Return a clip's cost in the report's currency, dollars with their interval."""
+    from costlab import present
+
+    if money.code == "USD":
+        return present.figure(usd)
+    return present.significant(float(usd.value) * float(money.on(day).per_usd))
 
 
 def _lines(answer: Months, view: View, by: str) -> str:
