@@ -53,7 +53,8 @@ NAMELESS = """
     document.getElementById(id)?.innerText ?? "").join(" ").trim();
   return [...document.querySelectorAll(
       "[data-testid=stMain] :is(input, textarea, select, button, img, [role=slider])")]
-    .filter((one) => one.getClientRects().length && one.type !== "hidden" && one.tabIndex >= 0)
+    .filter((one) => one.checkVisibility({ checkVisibilityCSS: true })
+      && one.type !== "hidden" && one.tabIndex >= 0)
     .filter((one) => !(one.ariaLabel || text(one.getAttribute("aria-labelledby"))
       || one.innerText?.trim() || one.title || one.alt
       || [...(one.labels ?? [])].some((label) => label.innerText.trim())
