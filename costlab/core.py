@@ -241,6 +241,9 @@ class ClipRequest:
             raise InvalidArgument(f"input_video_s must be 0 or more, got {self.input_video_s}")
 
 
+HOURS_PER_MONTH = 730
+"""Hours of a mean month: 8,760 over 12."""
+
 RESOLUTIONS: dict[str, int] = {
     "360p": 360, "480p": 480, "512p": 512, "540p": 540, "580p": 580, "720p": 720,
     "768p": 768, "1080p": 1080, "1440p": 1440, "2k": 1440, "4k": 2160,

@@ -210,68 +210,71 @@ def verify(body: Mapping[str, Any], where: str = "report") -> Verdict:
     again = document(projected_again(body, where))
     old, new = body["figures"], again["figures"]
     paths = [path for path in {**old, **new} if old.get(path) != new.get(path)]
-    was = {path: _leaf_hashes(body["nodes"], old[path]) for path in paths if path in old}
-    now = {path: _leaf_hashes(again["nodes"], new[path]) for path in paths if path in new}
-    gone = {h for hashes in was.values() for h in hashes} - {h for s in now.values() for h in s}
-    come = {h for hashes in now.values() for h in hashes} - {h for s in was.values() for h in s}
-    moved = _paired(body["nodes"], gone, again["nodes"], come, was, now)
-    touched = {path for one in moved for path in one.figures}
+    found = moved(body, again)
+    touched = {path for one in found for path in one.figures}
     return Verdict(
         intact=_hash(body) == body["hash"],
         figures=tuple(paths),
-        moved=moved,
+        moved=found,
         formulas=tuple(path for path in paths if path not in touched),
     )
 
 
-def _leaf_hashes(nodes: Mapping[str, Any], top: str) -> frozenset[str]:
-    found: set[str] = set()
-    seen: set[str] = set()
-    left = [top]
-    while left:
-        key = left.pop()
-        if key in seen:
-            continue
-        seen.add(key)
-        below = nodes.get(key, {}).get("inputs", ())
-        left += below
-        if not below:
-            found.add(key)
-    return frozenset(found)
+def moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Moved, ...]:
+    """Return the leaves under the figures that differ which one of two documents has alone.
 
-
-def _paired(
-    old: Mapping[str, Any],
-    gone: set[str],
-    new: Mapping[str, Any],
-    come: set[str],
-    was: Mapping[str, frozenset[str]],
-    now: Mapping[str, frozenset[str]],
-) -> tuple[Moved, ...]:
-    """Return gone and new leaves, those of one name and ref as one that changed."""
-
-    def named(nodes: Mapping[str, Any], hashes: set[str]) -> dict[tuple[str, str], list[str]]:
-        rows: dict[tuple[str, str], list[str]] = {}
-        for key in sorted(hashes):
-            rows.setdefault((nodes[key].get("ref", ""), nodes[key]["name"]), []).append(key)
-        return rows
-
-    before, after = named(old, gone), named(new, come)
+    Both need ``figures`` and ``nodes``; leaves of one name and reference are one that changed.
+    """
+    under = [_under(old, new["figures"]), _under(new, old["figures"])]
+    sides = [
+        _named(body["nodes"], mine.keys() - other.keys())
+        for body, mine, other in ((old, under[0], under[1]), (new, under[1], under[0]))
+    ]
     found = []
-    for name in dict.fromkeys([*before, *after]):
-        for first, second in zip_longest(before.get(name, ()), after.get(name, ())):
-            paths = [path for path, hashes in was.items() if first in hashes]
-            paths += [path for path, hashes in now.items() if second in hashes]
+    for ref, name in dict.fromkeys([*sides[0], *sides[1]]):
+        pairs = zip_longest(sides[0].get((ref, name), ()), sides[1].get((ref, name), ()))
+        for was, now in pairs:
+            paths = [*under[0].get(was, ()), *under[1].get(now, ())]
             found.append(
                 Moved(
-                    leaf=name[1],
-                    ref=name[0],
-                    was=_said(old[first]) if first else None,
-                    now=_said(new[second]) if second else None,
+                    leaf=name,
+                    ref=ref,
+                    was=_said(old["nodes"][was]) if was else None,
+                    now=_said(new["nodes"][now]) if now else None,
                     figures=tuple(dict.fromkeys(paths)),
                 )
             )
     return tuple(found)
+
+
+def _named(nodes: Mapping[str, Any], keys: set[str]) -> dict[tuple[str, str], list[str]]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for key in sorted(keys):
+        found.setdefault((nodes[key].get("ref", ""), nodes[key]["name"]), []).append(key)
+    return found
+
+
+def _under(body: Mapping[str, Any], other: Mapping[str, str]) -> dict[str, list[str]]:
+    """Return the paths of the figures unlike the other's that rest on each leaf, by its hash.
+
+    A node that a damaged document lacks is a leaf without a name, and left out.
+    """
+    nodes = body["nodes"]
+    found: dict[str, list[str]] = {}
+    for path, top in body["figures"].items():
+        if other.get(path) == top:
+            continue
+        seen, left = set(), [top]
+        while left:
+            key = left.pop()
+            if key in seen or key not in nodes:
+                continue
+            seen.add(key)
+            below = nodes[key].get("inputs", ())
+            left += below
+            if not below:
+                found.setdefault(key, []).append(path)
+    return found
 
 
 def _said(node: Mapping[str, Any]) -> str:

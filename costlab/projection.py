@@ -17,7 +17,7 @@ from dataclasses import dataclass, fields, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from costlab import capacity, catalog, quality, routing, store, traffic
+from costlab import capacity, catalog, routing, store, traffic
 from costlab.core import (
     Basis,
     Figure,
@@ -29,7 +29,7 @@ from costlab.core import (
     plain,
     usd,
 )
-from costlab.scenarios import Scenario, api_models, check, route_target
+from costlab.scenarios import Scenario, api_models, check, rating, route_target, weighed
 from costlab.unitcost import Deployment, Refusal, UnitCost, every_route, hourly_price
 
 if TYPE_CHECKING:
@@ -370,8 +370,10 @@ def _demands(month: _Month, segment: traffic.Segment) -> list[_Demand]:
     scenario, policy = month.scenario, month.policy
     apis = api_models(scenario, policy.named_routes)
     units, refusals = every_route(segment.request(), scenario.deployments, apis, scenario.date)
-    weighed = {unit.route: _weighed(month, segment, unit) for unit in units}
-    short = {route: _short(policy, segment, option) for route, option in weighed.items()}
+    options = {unit.route: weighed(scenario, segment, unit) for unit in units}
+    short = {
+        route: routing.shortfalls(policy, segment, option) for route, option in options.items()
+    }
     demand = _Demand(
         of=segment,
         segment=segment,
@@ -389,12 +391,12 @@ def _demands(month: _Month, segment: traffic.Segment) -> list[_Demand]:
         fit=tuple(
             unit
             for unit in units
-            if not short[unit.route] and not routing.unfit(policy, segment, weighed[unit.route])
+            if not short[unit.route] and not routing.unfit(policy, segment, options[unit.route])
         ),
         short=short,
     )
     parts = routing.decide(
-        policy, segment, [weighed[unit.route] for unit in units if unit in demand.fit]
+        policy, segment, [options[unit.route] for unit in units if unit in demand.fit]
     )
     if not parts:
         return [replace(demand, reason=_nobody(policy, demand))]
@@ -409,45 +411,6 @@ def _demands(month: _Month, segment: traffic.Segment) -> list[_Demand]:
         _sent(month, _part_of(demand, target, share) if len(shares) > 1 else demand, target)
         for target, share in shares.items()
     ]
-
-
-def _rating(scenario: Scenario, segment: traffic.Segment, unit: UnitCost) -> Figure | None:
-    return quality.rating(
-        unit.model, segment.mode, as_of=scenario.date, audio=segment.audio, recipe=unit.recipe
-    )
-
-
-def _weighed(month: _Month, segment: traffic.Segment, unit: UnitCost) -> routing.Option:
-    """Return what a policy weighs of an option; latency is render or API time plus the wait."""
-    scenario = month.scenario
-    deployment = next((d for d in scenario.deployments if d.route == unit.route), None)
-    rating = _rating(scenario, segment, unit)
-    renders, waits = unit.slot_s, scenario.p95_wait_s
-    if unit.kind == "api":
-        renders, waits = quality.latency(unit.model, as_of=scenario.date, mode=segment.mode), 0.0
-    return routing.Option(
-        route=unit.route,
-        model=unit.model,
-        kind=unit.kind,
-        usd=float(unit.usd.value),
-        rating=float(rating.value) if rating else None,
-        latency_s=float(renders.value) + waits if renders else None,
-        spot=deployment is not None and deployment.spot,
-    )
-
-
-def _short(
-    policy: routing.Policy, segment: traffic.Segment, option: routing.Option
-) -> tuple[str, ...]:
-    """Return what the segment asks and the option does not give, in words."""
-    found = [
-        routing.short_of_quality(policy, segment, option),
-        routing.too_slow(policy, segment, option),
-    ]
-    capability = quality.capability(option.model)
-    if capability:
-        found += capability.lacks(faces=segment.faces, text=segment.text, lora=segment.lora)
-    return tuple(text for text in found if text)
 
 
 def _part_of(demand: _Demand, name: str, share: float) -> _Demand:
@@ -489,7 +452,7 @@ def _not_deployed(scenario: Scenario, target: str) -> str:
 
 
 def _kept_off(month: _Month, segment: traffic.Segment, unit: UnitCost) -> bool:
-    return routing.batch_elsewhere(month.policy, segment, _weighed(month, segment, unit))
+    return routing.batch_elsewhere(month.policy, segment, weighed(month.scenario, segment, unit))
 
 
 def _nobody(policy: routing.Policy, demand: _Demand) -> str:
@@ -995,7 +958,7 @@ def _segment_result(shared: _Month, demand: _Demand, pools: Sequence[_Pool]) -> 
         usage_per_accepted=_per_clip(usage, demand.accepted, "usage basis"),
         fix=fix,
         fix_usd_per_month=_fix_usd(shared, demand, fix, usage) if fix else None,
-        rating=_rating(shared.scenario, demand.of, demand.unit) if demand.unit else None,
+        rating=rating(shared.scenario, demand.of, demand.unit) if demand.unit else None,
         options=demand.options,
         short=demand.short,
         refusals=demand.refusals,
@@ -1196,6 +1159,12 @@ def _warnings(
         f"which falls short: {'; '.join(result.violations)}{_instead(result)}"
         for result in results
         if result.violations
+    ]
+    found += [
+        f"{result.segment.name}: {text} ({result.route})"
+        for result in results
+        if result.unit
+        for text in routing.unsure(result.segment, result.unit.model)
     ]
     found += [
         f"rule '{rule.words}' is never reached by this mix"

@@ -15,7 +15,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, Literal
 
-from costlab import store
+from costlab import quality, store
 from costlab.core import RESOLUTIONS, BadData, InvalidArgument, UnknownName
 from costlab.traffic import FEATURES, Segment, id_problems
 
@@ -139,6 +139,8 @@ class Policy:
         problems = id_problems(self.id)
         if self.kind == "rules" and not self.rules:
             problems.append("rules: a policy of kind rules needs at least one")
+        if self.kind == "rules" and self.among != "all":
+            problems.append("among: only a policy of kind cheapest chooses among routes")
         if self.kind == "cheapest" and self.rules:
             problems.append("rules: a policy of kind cheapest has none")
         if self.min_quality is not None and not math.isfinite(self.min_quality):
@@ -269,6 +271,21 @@ def too_slow(policy: Policy, segment: Segment, option: Option) -> str:
     if option.latency_s is None:
         return f"no source says how long {option.model} takes; {limit:g} s is asked"
     return f"takes {option.latency_s:.0f} s, over {limit:g} s" if option.latency_s > limit else ""
+
+
+def shortfalls(policy: Policy, segment: Segment, option: Option) -> tuple[str, ...]:
+    """Return in words what a segment asks and an option is known not to give."""
+    found = [short_of_quality(policy, segment, option), too_slow(policy, segment, option)]
+    capability = quality.capability(option.model)
+    if capability:
+        found += capability.lacks(faces=segment.faces, text=segment.text, lora=segment.lora)
+    return tuple(text for text in found if text)
+
+
+def unsure(segment: Segment, model: str) -> tuple[str, ...]:
+    """Return in words which wishes of a segment no source speaks about for a model."""
+    capability = quality.capability(model)
+    return capability.unsure(faces=segment.faces, text=segment.text) if capability else ()
 
 
 def fraction(request_id: str) -> float:

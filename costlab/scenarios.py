@@ -9,9 +9,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from costlab import catalog, performance, routing, store, traffic
-from costlab.core import BadData, CostlabError, InvalidArgument, UnknownName, plain
-from costlab.unitcost import Deployment
+from costlab import catalog, performance, quality, routing, store, traffic
+from costlab.core import BadData, CostlabError, Figure, InvalidArgument, UnknownName, plain
+from costlab.unitcost import Deployment, UnitCost
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,6 +186,33 @@ def save(
     if mix:
         traffic.save_mix(plain(mix), who=who, why=why)
     store.add_entry("scenario", scenario.id, plain(scenario), who=who, why=why)
+
+
+def rating(scenario: Scenario, segment: traffic.Segment, unit: UnitCost) -> Figure | None:
+    """Return what people give the picture of a route on the scenario's day; None: nobody knows."""
+    return quality.rating(
+        unit.model, segment.mode, as_of=scenario.date, audio=segment.audio, recipe=unit.recipe
+    )
+
+
+def weighed(scenario: Scenario, segment: traffic.Segment, unit: UnitCost) -> routing.Option:
+    """Return what a policy weighs of a route.
+
+    Its latency is an API's published time, or on own GPUs the render time and the promised wait.
+    """
+    rated = rating(scenario, segment, unit)
+    renders, waits = unit.slot_s, scenario.p95_wait_s
+    if unit.kind == "api":
+        renders, waits = quality.latency(unit.model, as_of=scenario.date, mode=segment.mode), 0.0
+    return routing.Option(
+        route=unit.route,
+        model=unit.model,
+        kind=unit.kind,
+        usd=float(unit.usd.value),
+        rating=float(rated.value) if rated else None,
+        latency_s=float(renders.value) + waits if renders else None,
+        spot=any(d.spot for d in scenario.deployments if d.route == unit.route),
+    )
 
 
 def route_target(scenario: Scenario, name: str) -> str:

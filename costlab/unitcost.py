@@ -31,7 +31,6 @@ from costlab.core import (
 )
 
 SECONDS_PER_HOUR = 3600
-HOURS_PER_MONTH = 730
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -303,29 +302,29 @@ def _slot(deployment: Deployment, render: Figure, as_of: date) -> Figure:
 
 
 def _interruptions(deployment: Deployment, offer: catalog.Offer) -> Figure:
-    """Return interruptions an hour of a spot instance: as entered, else from the monthly band.
+    """Return interruptions an hour of a spot instance: as entered, else the middle of its band.
 
-    A share q of instances lost in a month is a rate of −ln(1 − q) a month; the band's middle is
-    taken, its ends travel as the interval.
+    The band's ends travel as the interval.
     """
     if deployment.interruptions_per_hour is not None:
         return Figure.entered(
             "interruptions", deployment.interruptions_per_hour, "1/hour", "entered"
         )
-    low, high = offer.interruption_low, offer.interruption_high
-    if low is None or high is None or high >= 1:
+    rates = offer.interruptions_per_hour
+    if rates is None:
         raise InvalidArgument(
             f"offer {offer.id} is spot and no source bounds its interruption rate: "
             "enter interruptions_per_hour"
         )
-    rates = [-math.log1p(-share) / HOURS_PER_MONTH for share in (low, (low + high) / 2, high)]
+    low, middle, high = rates
     return Figure(
         name="interruptions",
-        value=rates[1],
+        value=middle,
         unit="1/hour",
         basis=Basis.ESTIMATED,
-        formula=f"−ln(1 − q) a month, q in the middle of {low:.0%}–{high:.0%}",
-        range=Range(low=rates[0], high=rates[2]),
+        formula="−ln(1 − q) a month, q in the middle of "
+        f"{offer.interruption_low:.0%}–{offer.interruption_high:.0%}",
+        range=Range(low=low, high=high),
         source=offer.interruption_source,
         ref=f"offer:{offer.id}",
     )

@@ -335,9 +335,12 @@ def test_a_clip_that_never_finishes_is_refused() -> None:
 
 
 def test_a_monthly_band_becomes_a_rate_and_an_open_one_does_not() -> None:
-    assert spot.rate_of_band(0.05, 0.10) == pytest.approx(-math.log(0.925) / 730)
-    assert spot.rate_of_band(0.2, 1.0) is None
-    assert spot.rate_of_band(None, None) is None
+    offer = catalog.owned_offer()
+    banded = replace(offer, interruption_low=0.05, interruption_high=0.10).interruptions_per_hour
+    assert banded == pytest.approx([-math.log(1 - share) / 730 for share in (0.05, 0.075, 0.10)])
+    unbounded = replace(offer, interruption_low=0.2, interruption_high=1.0)
+    assert unbounded.interruptions_per_hour is None
+    assert offer.interruptions_per_hour is None
 
 
 # ── A fine-tuned tier ─────────────────────────────────────────────────────────────────────────

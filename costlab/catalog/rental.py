@@ -5,17 +5,25 @@ instance price ÷ GPUs = USD per GPU-hour      what runs ──billed_s──▶
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
 from functools import cache
-from math import inf
 from typing import Literal
 
 from costlab import store
 from costlab.catalog.book import STALE_AFTER_DAYS, first_day, imported, user_state
-from costlab.core import Basis, CannotServe, Figure, InvalidArgument, Source, UnknownName
+from costlab.core import (
+    HOURS_PER_MONTH,
+    Basis,
+    CannotServe,
+    Figure,
+    InvalidArgument,
+    Source,
+    UnknownName,
+)
 
 Purchase = Literal["on_demand", "spot", "reserved", "community", "serverless", "owned"]
 PURCHASES: tuple[Purchase, ...] = (
@@ -86,6 +94,21 @@ class Offer:
         if self.purchase == "owned":
             return False
         return self.seen_on is None or not 0 <= (as_of - self.seen_on).days <= after_days
+
+    @property
+    def interruptions_per_hour(self) -> tuple[float, float, float] | None:
+        """Interruptions an hour of an instance at the low end, middle and high end of its band.
+
+        A share q of instances lost in a month is a rate of −ln(1 − q) a month. None without a band,
+        or with one that is open above.
+        """
+        low, high = self.interruption_low, self.interruption_high
+        if low is None or high is None or high >= 1:
+            return None
+        first, middle, last = (
+            -math.log1p(-share) / HOURS_PER_MONTH for share in (low, (low + high) / 2, high)
+        )
+        return first, middle, last
 
     def figure(self) -> Figure:
         """Return the price of one GPU-hour; for owned hardware with its inputs underneath."""
@@ -314,9 +337,9 @@ def capital_recovery_factor(rate: float, years: float) -> float:
     >>> round(capital_recovery_factor(0.10, 3), 6), capital_recovery_factor(0.0, 4)
     (0.402115, 0.25)
     """
-    if not 0 < years < inf:
+    if not 0 < years < math.inf:
         raise InvalidArgument(f"years must be greater than 0, got {years}")
-    if not 0 <= rate < inf:
+    if not 0 <= rate < math.inf:
         raise InvalidArgument(f"rate must not be negative, got {rate}")
     return 1 / years if rate == 0 else rate / (1 - (1 + rate) ** -years)
 
@@ -350,7 +373,7 @@ def owned_usd_per_gpu_hour(
         raise InvalidArgument(f"availability must be in (0, 1], got {availability}")
     if not 0 <= residual_share < 1:
         raise InvalidArgument(f"residual_share must be in [0, 1), got {residual_share}")
-    if not 1 <= pue < inf:
+    if not 1 <= pue < math.inf:
         raise InvalidArgument(f"pue must be at least 1, got {pue}")
     amounts = {
         "capex_usd_per_gpu": capex_usd_per_gpu, "watts_per_gpu": watts_per_gpu,
@@ -358,7 +381,7 @@ def owned_usd_per_gpu_hour(
         "staff_usd_per_gpu_hour": staff_usd_per_gpu_hour,
     }  # fmt: skip
     for name, amount in amounts.items():
-        if not 0 <= amount < inf:
+        if not 0 <= amount < math.inf:
             raise InvalidArgument(f"{name} must not be negative, got {amount}")
     recovery = capital_recovery_factor(0.0 if straight_line else rate, years)
     if straight_line:

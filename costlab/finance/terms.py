@@ -157,11 +157,6 @@ class Owned:
         return month_of(self.starts, 12 * self.years)
 
     @property
-    def capex_micro(self) -> int:
-        """What is paid on the first day."""
-        return micro_usd(self.usd_per_gpu * self.gpus)
-
-    @property
     def year_micro(self) -> int:
         """What a year of it costs in the amortised view."""
         kept = self.residual_share / (1 + self.rate) ** self.years

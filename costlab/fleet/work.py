@@ -293,10 +293,8 @@ def _interruptions(own: unitcost.Deployment, offer: catalog.Offer, wishes: Wishe
         return wishes.interruptions_per_hour
     if own.interruptions_per_hour is not None:
         return own.interruptions_per_hour
-    low, high = offer.interruption_low, offer.interruption_high
-    if low is None or high is None or high >= 1:
-        return None
-    return -math.log1p(-(low + high) / 2) / unitcost.HOURS_PER_MONTH
+    known = offer.interruptions_per_hour
+    return known[1] if known else None
 
 
 def _buy(

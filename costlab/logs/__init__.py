@@ -1,6 +1,6 @@
 """Request logs of single requests, in CSV or Parquet, and the traffic mix that they show."""
 
-from costlab.logs.fitting import HOURS_PER_MONTH, FittedMix, fit, fitted, mix_body
+from costlab.logs.fitting import FittedMix, fit, fitted, mix_body
 from costlab.logs.reading import (
     BY_NAME,
     COLUMNS,
@@ -32,7 +32,6 @@ __all__ = [
     "BY_NAME",
     "COLUMNS",
     "FEATURES",
-    "HOURS_PER_MONTH",
     "MEASURES",
     "Column",
     "FittedMix",

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from costlab import store
-from costlab.core import BadData, plain
+from costlab.core import HOURS_PER_MONTH, BadData, plain
 from costlab.logs.reading import (
     FEATURES,
     Log,
@@ -33,8 +33,6 @@ from costlab.traffic import DAYS_PER_WEEK, HOURS_PER_DAY, MONTHS_PER_YEAR, Segme
 
 if TYPE_CHECKING:
     import pyarrow as pa
-
-HOURS_PER_MONTH = 730
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal
 from costlab import capacity, catalog, performance, quality, routing, traffic, unitcost
 from costlab.core import CannotServe, InvalidArgument, UnknownName
 from costlab.optimise.model import HOURS_PER_WEEK, Problem
-from costlab.scenarios import Scenario, api_models
+from costlab.scenarios import Scenario, api_models, weighed
 
 if TYPE_CHECKING:
     from costlab.optimise.model import Floats
@@ -325,34 +325,13 @@ def _arcs(
     reasons = [f"{refusal.route}: {refusal.reason}" for refusal in refusals]
     found = []
     for unit in units:
-        rated = quality.rating(
-            unit.model, segment.mode, as_of=day, audio=segment.audio, recipe=unit.recipe
-        )
-        rating = None if rated is None else float(rated.value)
+        option = weighed(scenario, segment, unit)
+        if short := routing.shortfalls(_NO_POLICY, segment, option):
+            reasons.append(f"{unit.route}: {short[0]}")
+            continue
         own = unit.kind == "self_hosted"
         takes = unit.slot_s if own else quality.latency(unit.model, as_of=day, mode=segment.mode)
         seconds = None if takes is None else float(takes.value)
-        wait_s = scenario.p95_wait_s if own else 0.0
-        option = routing.Option(
-            route=unit.route,
-            model=unit.model,
-            kind=unit.kind,
-            usd=float(unit.usd.value),
-            rating=rating,
-            latency_s=None if seconds is None else seconds + wait_s,
-        )
-        able = quality.capability(unit.model)
-        lacks = (
-            able.lacks(faces=segment.faces, text=segment.text, lora=segment.lora) if able else ()
-        )
-        short = [
-            routing.short_of_quality(_NO_POLICY, segment, option),
-            routing.too_slow(_NO_POLICY, segment, option),
-            *lacks,
-        ]
-        if why := next((text for text in short if text), ""):
-            reasons.append(f"{unit.route}: {why}")
-            continue
         pool = by_route[unit.route] if own else -1
         failure = pools[pool].deployment.failure_share if own else scenario.api_lost_share
         tries = traffic.attempts(
@@ -372,7 +351,7 @@ def _arcs(
                 segment=number,
                 unit=unit,
                 tries=tries,
-                rating=rating,
+                rating=option.rating,
                 usd=0.0 if own else billed * float(unit.usd.value),
                 slot_hours=hours if own else 0.0,
                 api_hours=0.0 if own else hours,
@@ -443,7 +422,5 @@ def _rate(own: unitcost.Deployment, offer: catalog.Offer, limits: Limits) -> flo
         return limits.interruptions_per_hour
     if own.interruptions_per_hour is not None:
         return own.interruptions_per_hour
-    low, high = offer.interruption_low, offer.interruption_high
-    if low is None or high is None or high >= 1:
-        return None
-    return -math.log1p(-(low + high) / 2) / unitcost.HOURS_PER_MONTH
+    known = offer.interruptions_per_hour
+    return known[1] if known else None

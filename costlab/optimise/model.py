@@ -118,19 +118,6 @@ class Problem:
         """Return the problem with some of its arcs."""
         return replace(self, **{name: getattr(self, name)[keep] for name in _OF_ARCS})
 
-    def of_segments(self, keep: Flags) -> Problem:
-        """Return the problem with some of its segments, and their arcs."""
-        import numpy as np
-
-        less = self.only(keep[self.arc_segment])
-        return replace(
-            less,
-            segments=tuple(name for name, kept in zip(self.segments, keep, strict=True) if kept),
-            batch=self.batch[keep],
-            clips=self.clips[keep],
-            arc_segment=(np.cumsum(keep) - 1)[less.arc_segment],
-        )
-
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class Solution:

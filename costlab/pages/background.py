@@ -68,12 +68,6 @@ def start(key: str, title: str, work: Callable[[Callable[[int, int], None]], Any
     return started
 
 
-def forget(key: str) -> None:
-    """Drop what came of a key, so that it can be started anew."""
-    with _LOCK:
-        _TASKS.pop(key, None)
-
-
 def watch(shown: Task) -> bool:
     """Draw the progress of work that goes on; return whether its result is there to be shown."""
     if not shown.finished.is_set():

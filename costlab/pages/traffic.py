@@ -10,7 +10,7 @@ from typing import Any
 import streamlit as st
 
 from costlab import logs, present, traffic
-from costlab.core import CostlabError, plain
+from costlab.core import HOURS_PER_MONTH, CostlabError, plain
 from costlab.pages import look
 from costlab.pages.uploads import keep, named
 
@@ -21,7 +21,6 @@ COLUMNS = (
     "faces", "text", "lora", "min_quality", "max_latency_s", "batch", "acceptance", "max_tries",
     "tenant",
 )  # fmt: skip
-HOURS_PER_MONTH = 730
 
 
 def page() -> None:

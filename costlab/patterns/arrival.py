@@ -269,10 +269,6 @@ class _Way:
     def usd(self) -> Figure | None:
         return self.route.usd if self.route else None
 
-    @property
-    def usd_per_wanted(self) -> float:
-        return float(self.route.usd.value) * self.accepted if self.route else 0.0
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Case:

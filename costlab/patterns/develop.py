@@ -16,7 +16,14 @@ from datetime import date
 from typing import Any, TypeVar
 
 from costlab import catalog, traffic, unitcost, wan
-from costlab.core import CannotServe, ClipRequest, Figure, InvalidArgument, UnknownName
+from costlab.core import (
+    HOURS_PER_MONTH,
+    CannotServe,
+    ClipRequest,
+    Figure,
+    InvalidArgument,
+    UnknownName,
+)
 from costlab.patterns.accepted import (
     Answer,
     Cell,
@@ -31,7 +38,7 @@ from costlab.patterns.accepted import (
     worked_out,
 )
 from costlab.scenarios import Scenario
-from costlab.unitcost import HOURS_PER_MONTH, SECONDS_PER_HOUR, Deployment, hourly_price
+from costlab.unitcost import SECONDS_PER_HOUR, Deployment, hourly_price
 
 NAME = "develop"
 CHEAP_GPU = "RTX-4090"

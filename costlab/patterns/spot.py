@@ -45,7 +45,6 @@ from costlab.patterns.accepted import (
 )
 from costlab.scenarios import Scenario
 from costlab.unitcost import (
-    HOURS_PER_MONTH,
     SECONDS_PER_HOUR,
     Deployment,
     hourly_price,
@@ -125,9 +124,8 @@ class SpotBatch:
         segment = fitting[0]
         rate = deployment.interruptions_per_hour
         if rate is None:
-            rate = rate_of_band(offer.interruption_low, offer.interruption_high)
-        if rate is None:
-            rate = default(NAME, "interruptions_per_hour")
+            band = offer.interruptions_per_hour
+            rate = band[1] if band else default(NAME, "interruptions_per_hour")
         return cls(
             as_of=day,
             deployment=replace(deployment, interruptions_per_hour=None),
@@ -153,19 +151,6 @@ def _first_offer(gpu: str, purchase: str, as_of: date, provider: str = "") -> ca
     if not found:
         raise CannotServe(f"no {purchase.replace('_', '-')} offer of {gpu} is known on {as_of}")
     return (own or list(found))[0]
-
-
-def rate_of_band(low: float | None, high: float | None) -> float | None:
-    """Return interruptions an hour from the middle of a monthly band; None without a whole band.
-
-    A share q of instances lost in a month is a rate of −ln(1 − q) a month.
-
-    >>> round(rate_of_band(0.05, 0.10), 6)
-    0.000107
-    """
-    if low is None or high is None or high >= 1:
-        return None
-    return -math.log1p(-(low + high) / 2) / HOURS_PER_MONTH
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

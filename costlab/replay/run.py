@@ -25,7 +25,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 from costlab import catalog, logs, projection, routing, store
-from costlab.core import BadData, CostlabError, InvalidArgument, micro_usd, plain, usd
+from costlab.core import (
+    HOURS_PER_MONTH,
+    BadData,
+    CostlabError,
+    InvalidArgument,
+    micro_usd,
+    plain,
+    usd,
+)
 from costlab.replay import cluster, order, places
 from costlab.replay.prices import Desk, Outcome, Pricer, Question, one
 from costlab.scenarios import Scenario, check, route_target
@@ -705,7 +713,7 @@ def _fleet(
             route=pool.route,
             slots=int(pool.slots.value),
             gpus=int(pool.gpus.value),
-            usage_usd_per_month=used.get(pool.route, 0) / 1e6 / hours * logs.HOURS_PER_MONTH,
+            usage_usd_per_month=used.get(pool.route, 0) / 1e6 / hours * HOURS_PER_MONTH,
             usd_per_month=Decimal(pool.usd_per_month.value),
         )
         for pool in projected.pools

@@ -12,7 +12,6 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import date
-from itertools import zip_longest
 from typing import Any
 
 from costlab import finance, lineage, projection, routing, scenarios, store, traffic
@@ -208,7 +207,9 @@ def difference(old: Mapping[str, Any], new: Mapping[str, Any]) -> Difference:
         {path: _said(body["nodes"][key]) for path, key in body["figures"].items()}
         for body in (old, new)
     ]
-    return Difference(settings=_shifts(*entered), figures=_shifts(*values), moved=_moved(old, new))
+    return Difference(
+        settings=_shifts(*entered), figures=_shifts(*values), moved=lineage.moved(old, new)
+    )
 
 
 def _number(scenario: scenarios.Scenario, period: str) -> int:
@@ -244,52 +245,3 @@ def _shifts(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[Shift, ...]
 
 def _said(node: Mapping[str, Any]) -> str:
     return f"{node['value']} {node.get('unit', '')}".strip()
-
-
-def _moved(old: Mapping[str, Any], new: Mapping[str, Any]) -> tuple[lineage.Moved, ...]:
-    """Return the leaves of one side only; those of one name and reference are one that changed."""
-    under = [_under(old), _under(new)]
-    found = []
-    sides = [
-        _named(body["nodes"], mine.keys() - other.keys())
-        for body, mine, other in ((old, under[0], under[1]), (new, under[1], under[0]))
-    ]
-    for ref, name in dict.fromkeys([*sides[0], *sides[1]]):
-        pairs = zip_longest(sides[0].get((ref, name), ()), sides[1].get((ref, name), ()))
-        for was, now in pairs:
-            paths = [*under[0].get(was, ()), *under[1].get(now, ())]
-            found.append(
-                lineage.Moved(
-                    leaf=name,
-                    ref=ref,
-                    was=_said(old["nodes"][was]) if was else None,
-                    now=_said(new["nodes"][now]) if now else None,
-                    figures=tuple(dict.fromkeys(paths)),
-                )
-            )
-    return tuple(found)
-
-
-def _named(nodes: Mapping[str, Any], keys: set[str]) -> dict[tuple[str, str], list[str]]:
-    found: dict[tuple[str, str], list[str]] = {}
-    for key in sorted(keys):
-        found.setdefault((nodes[key].get("ref", ""), nodes[key]["name"]), []).append(key)
-    return found
-
-
-def _under(body: Mapping[str, Any]) -> dict[str, list[str]]:
-    """Return the paths of the figures that rest on each leaf, by the leaf's hash."""
-    nodes = body["nodes"]
-    found: dict[str, list[str]] = {}
-    for path, top in body["figures"].items():
-        seen, left = set(), [top]
-        while left:
-            key = left.pop()
-            if key in seen:
-                continue
-            seen.add(key)
-            below = nodes[key].get("inputs", ())
-            left += below
-            if not below:
-                found.setdefault(key, []).append(path)
-    return found
