@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import streamlit as st
 
+from costlab import store
 from costlab.pages import (
     accuracy,
     benchmark,
@@ -25,7 +26,7 @@ from costlab.pages import (
 )
 
 st.set_page_config(page_title="costlab", page_icon=look.ICON, layout="wide")
-st.navigation(
+page = st.navigation(
     {
         "": [
             st.Page(overview.page, title="Overview", icon=":material/insights:",
@@ -62,4 +63,6 @@ st.navigation(
         ],
     },
     position="top",
-).run()  # fmt: skip
+)  # fmt: skip
+with store.still():
+    page.run()

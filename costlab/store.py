@@ -481,8 +481,16 @@ def _columns(record: Any) -> str:
 
 
 def version() -> str:
-    """Return a hash that changes whenever shipped data, runs or a user's entries change."""
-    marks = [*_marks(data_dir(), ""), *_marks(home() / "runs", ".json")]
+    """Return a hash that changes whenever shipped data, runs or a user's entries change.
+
+    Inside `still` the files are looked at once, a user's entries each time.
+    """
+    seen = getattr(_looked_at, "fingerprints", None)
+    marks = [] if seen is None else list(seen.get("files", ()))
+    if not marks:
+        marks = [*_marks(data_dir(), ""), *_marks(home() / "runs", ".json")]
+        if seen is not None:
+            seen["files"] = tuple(marks)
     with contextlib.suppress(FileNotFoundError):
         user = (home() / "user.duckdb").stat()
         marks.append(f"user.duckdb|{user.st_size}|{user.st_mtime_ns}")

@@ -15,9 +15,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import lru_cache
 from typing import Literal
 
-from costlab import catalog, performance, quality, wan
+from costlab import catalog, performance, quality, store, wan
 from costlab.core import (
     Basis,
     CannotServe,
@@ -338,6 +339,17 @@ def every_route(
     request: ClipRequest, deployments: Sequence[Deployment], apis: Iterable[str], as_of: date
 ) -> tuple[tuple[UnitCost, ...], tuple[Refusal, ...]]:
     """Return every route's cost of one attempt, cheapest first, and who cannot serve it and why."""
+    return _every_route(request, tuple(deployments), tuple(apis), as_of, store.version())
+
+
+@lru_cache(maxsize=2048)
+def _every_route(
+    request: ClipRequest,
+    deployments: tuple[Deployment, ...],
+    apis: tuple[str, ...],
+    as_of: date,
+    version: str,  # noqa: ARG001 - what is remembered holds until the data change
+) -> tuple[tuple[UnitCost, ...], tuple[Refusal, ...]]:
     served: list[UnitCost] = []
     refused: list[Refusal] = []
     for deployment in deployments:

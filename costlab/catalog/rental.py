@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from datetime import date
 from decimal import ROUND_CEILING, Decimal
-from functools import cache
+from functools import cache, lru_cache
 from typing import Literal
 
 from costlab import store
@@ -201,6 +201,22 @@ def offers(
         default = owned_offer()
         mine = gpu in (None, default.gpu) and provider in (None, default.provider)
         return (default,) if mine else ()
+    return tuple(
+        row
+        for row in _holding(as_of, include_history, _state()).values()
+        if gpu in (None, row.gpu)
+        and purchase in (None, row.purchase)
+        and provider in (None, row.provider)
+    )
+
+
+def _state() -> str:
+    return OFFERS.fingerprint() + user_state()
+
+
+@lru_cache(maxsize=256)
+def _holding(as_of: date, include_history: bool, state: str) -> dict[str, Offer]:  # noqa: ARG001 - the cache key
+    """Return the row that holds of each id, cheapest GPU-hour first."""
     newest: dict[str, Offer] = {}
     for row in _all_offers():
         if not (row.usable or include_history) or (row.opens and row.opens > as_of):
@@ -208,15 +224,9 @@ def offers(
         best = newest.get(row.id)
         if best is None or (row.opens or date.min) > (best.opens or date.min):
             newest[row.id] = row
-    found = [
-        row
-        for row in newest.values()
-        if not (row.valid_to and row.valid_to < as_of)
-        and gpu in (None, row.gpu)
-        and purchase in (None, row.purchase)
-        and provider in (None, row.provider)
-    ]
-    return tuple(sorted(found, key=lambda row: (row.usd_per_gpu_hour, row.id)))
+    found = [row for row in newest.values() if not (row.valid_to and row.valid_to < as_of)]
+    found.sort(key=lambda row: (row.usd_per_gpu_hour, row.id))
+    return {row.id: row for row in found}
 
 
 def offer(offer_id: str, as_of: date | None = None) -> Offer:
@@ -227,21 +237,21 @@ def offer(offer_id: str, as_of: date | None = None) -> Offer:
     """
     if offer_id == OWNED_ID:
         return owned_offer()
-    known = _by_id(OFFERS.fingerprint() + user_state())
+    known = _by_id(_state())
     rows = known.get(offer_id)
     if not rows:
         raise UnknownName.among("offer", offer_id, {OWNED_ID, *known})
     if as_of is None:
         return rows[-1]
-    holding = [row for row in offers(as_of, include_history=True) if row.id == offer_id]
-    if not holding:
+    holding = _holding(as_of, True, _state()).get(offer_id)
+    if holding is None:
         raise CannotServe(f"{offer_id} has no price for {as_of}; first seen {rows[0].source.seen}")
-    return holding[0]
+    return holding
 
 
 def offer_history(offer_id: str) -> tuple[Offer, ...]:
     """Return every row of one offer, oldest first."""
-    return _by_id(OFFERS.fingerprint() + user_state()).get(offer_id, ())
+    return _by_id(_state()).get(offer_id, ())
 
 
 def spot_saving(spot: Offer, as_of: date) -> float | None:

@@ -332,7 +332,7 @@ def _break_even(key: _Key) -> None:
             {"type": "scatter", "x": x, "y": values[0].tolist(), "mode": "lines",
              "line": {"width": 0}, "hoverinfo": "skip", "showlegend": False},
             {"type": "scatter", "x": x, "y": values[2].tolist(), "mode": "lines", "fill": "tonexty",
-             "fillcolor": look._faded(colour), "line": {"width": 0}, "hoverinfo": "skip",
+             "fillcolor": look.faded(colour), "line": {"width": 0}, "hoverinfo": "skip",
              "showlegend": False},
             {"type": "scatter", "x": x, "y": values[1].tolist(), "mode": "lines", "name": name,
              "line": {"color": colour, "width": 3},

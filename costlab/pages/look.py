@@ -12,7 +12,7 @@ from typing import Any, ParamSpec
 import plotly.graph_objects as go
 import streamlit as st
 
-from costlab import lineage, present
+from costlab import lineage, present, store
 from costlab.core import Basis, CostlabError, Figure
 
 ICON = str(Path(__file__).with_name("icon.svg"))
@@ -100,7 +100,8 @@ def part(draw: Callable[Part, None]) -> Callable[Part, None]:
     @wraps(draw)
     def guarded(*args: Part.args, **kwargs: Part.kwargs) -> None:
         try:
-            draw(*args, **kwargs)
+            with store.still():
+                draw(*args, **kwargs)
         except CostlabError as error:
             refusal(error)
 
@@ -208,11 +209,12 @@ def cost_bars(
                     "type": "data",
                     "array": above,
                     "arrayminus": below,
-                    "color": "#666",
+                    "color": "#808080",
                     "visible": any(above + below),
                 },
                 "text": [present.money(value) for value in values],
-                "textposition": "inside",
+                "textposition": "auto",
+                "textangle": 0,
                 "insidetextanchor": "start",
                 "customdata": [figure.basis.value for figure in figures],
                 "hovertemplate": "%{y}: $%{x:.6f}, %{customdata}<extra></extra>",
@@ -227,42 +229,69 @@ def cost_bars(
     )
 
 
-def sankey(flows: Iterable[tuple[str, str, float]], *, key: str) -> None:
-    """Draw where clips go: (from, to, share of wanted clips)."""
-    links = list(flows)
-    nodes = list(dict.fromkeys([a for a, _, _ in links] + [b for _, b, _ in links]))
-    targets = {b for _, b, _ in links}
+def flows(parts: Iterable[tuple[str, str, float]], *, key: str) -> None:
+    """Draw where clips go, a bar for each route made of its segments, the busiest on top.
+
+    ``parts`` are (segment, route, share of wanted clips).
+    """
+    by_route: dict[str, dict[str, float]] = {}
+    for segment, route, share in parts:
+        mine = by_route.setdefault(route, {})
+        mine[segment] = mine.get(segment, 0.0) + share
+    whole = {route: sum(mine.values()) for route, mine in by_route.items()}
+    bars: list[tuple[str, str, float, float]] = []
+    for route in sorted(whole, key=lambda name: -whole[name]):
+        start = 0.0
+        for segment, share in sorted(by_route[route].items(), key=lambda item: -item[1]):
+            bars.append((route, segment, start, share))
+            start += share
     chart(
         [
             {
-                "type": "sankey",
-                "valueformat": ".1%",
-                "textfont": {"size": 13, "color": _ink(), "shadow": "none"},
-                "node": {
-                    "label": nodes,
-                    "color": [colour(n) if n in targets else "#B0B7C3" for n in nodes],
-                    "pad": 18,
-                    "thickness": 14,
+                "type": "bar",
+                "orientation": "h",
+                "y": [route for route, *_ in bars],
+                "base": [start for *_, start, _ in bars],
+                "x": [share for *_, share in bars],
+                "text": [segment for _, segment, *_ in bars],
+                "textposition": "inside",
+                "insidetextanchor": "middle",
+                "textangle": 0,
+                "marker": {
+                    "color": [colour(route) for route, *_ in bars],
+                    "line": {"color": _paper(), "width": 2},
                 },
-                "link": {
-                    "source": [nodes.index(a) for a, _, _ in links],
-                    "target": [nodes.index(b) for _, b, _ in links],
-                    "value": [share for _, _, share in links],
-                    "color": [_faded(colour(b)) for _, b, _ in links],
-                },
+                "hovertemplate": "%{text}: %{x:.1%} of the clips on %{y}<extra></extra>",
             }
         ],
-        {"height": 60 + 48 * max(4, len({a for a, _, _ in links}))},
+        {
+            "barmode": "overlay",
+            "height": 70 + 44 * len(whole),
+            "uniformtext": {"minsize": 10, "mode": "hide"},
+            "xaxis": {"tickformat": ".0%", "range": [0, 1.15 * max(whole.values(), default=1)]},
+            "yaxis": {"autorange": "reversed", "automargin": True},
+            "annotations": [
+                {
+                    "x": share,
+                    "y": route,
+                    "text": f"<b>{present.percent(share)}</b>",
+                    "showarrow": False,
+                    "xanchor": "left",
+                }
+                for route, share in whole.items()
+            ],
+        },
         key=key,
     )
 
 
-def _ink() -> str:
-    """Return the text colour of the theme that the person sees."""
-    return "#FAFAFA" if st.context.theme.type == "dark" else "#1F2329"
+def _paper() -> str:
+    """Return the ground of the theme that the person sees."""
+    return "#0E1117" if st.context.theme.type == "dark" else "#FFFFFF"
 
 
-def _faded(code: str) -> str:
+def faded(code: str) -> str:
+    """Return a colour such as ``#0072B2`` as one that lets the ground through."""
     red, green, blue = (int(code[i : i + 2], 16) for i in (1, 3, 5))
     return f"rgba({red},{green},{blue},0.35)"
 

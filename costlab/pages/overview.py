@@ -16,8 +16,7 @@ from costlab.unitcost import every_route
 def projected(asked: scenarios.Scenario, version: str) -> projection.Projection:
     """Return the projection of a scenario, remembered until the data or the scenario changes."""
     del version
-    with store.still():
-        return projection.project(asked)
+    return projection.project(asked)
 
 
 def page() -> None:
@@ -134,7 +133,7 @@ def _weighed(answer: projection.Projection, other: projection.Projection) -> str
 
 
 def _flows(answer: projection.Projection) -> None:
-    look.sankey(
+    look.flows(
         [
             (
                 result.segment.name,
@@ -178,9 +177,8 @@ def routes(
 ) -> tuple:  # type: ignore[type-arg]
     """Return who can make one clip at what cost, and who cannot and why."""
     del version
-    with store.still():
-        apis = scenarios.api_models(asked, named)
-        return every_route(request, asked.deployments, apis, asked.date)
+    apis = scenarios.api_models(asked, named)
+    return every_route(request, asked.deployments, apis, asked.date)
 
 
 def _segments(answer: projection.Projection) -> None:

@@ -98,7 +98,7 @@ def _flows_and_misses(answer: projection.Projection) -> None:
     left, right = st.columns(2)
     with left:
         st.subheader("Where the clips go")
-        look.sankey(
+        look.flows(
             [
                 (
                     result.of,

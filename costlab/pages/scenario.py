@@ -36,8 +36,7 @@ def page() -> None:
         history.keep(edited, mix)
         with steps:
             _steps(history)
-        with store.still():
-            after = projection.project(edited, mix=mix)
+        after = projection.project(edited, mix=mix)
         _difference(before, after)
         _save(edited, mix)
         _file(edited, mix)
