@@ -5,14 +5,15 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Mapping
-from dataclasses import replace
+from dataclasses import asdict, replace
 from itertools import product
 from typing import Any
 
 from costlab import routing
 from costlab.core import RESOLUTIONS
 from costlab.handover.code import python, typescript
-from costlab.handover.decision import NULLABLE, State, json_type, select, used_names
+from costlab.handover.decision import State, select
+from costlab.handover.kinds import RESOLUTION, YES_NO, Kind, features
 from costlab.handover.policy_json import document, schema
 
 
@@ -24,34 +25,38 @@ def vectors(
     First every combination of the values at which a rule's answer can change (at most 2,000 of
     them), then ``random_ones`` drawn with ``seed``. Keys: ``request``, ``state``, ``route``.
     """
-    used = used_names(policy)
-    values = {name: _telling(policy, name) for name in used}
+    values = {name: _telling(policy, name, kind) for name, kind in features(policy).items()}
     states = _states(policy)
     draw = random.Random(seed)
     combinations = list(product(*values.values()))
     if len(combinations) > 2000:
         combinations = draw.sample(combinations, 2000)
     cases = [
-        ({"id": f"vector-{n}"} | dict(zip(used, combination, strict=True)), states[n % len(states)])
+        (
+            {"id": f"vector-{n}"} | dict(zip(values, combination, strict=True)),
+            states[n % len(states)],
+        )
         for n, combination in enumerate(combinations)
     ]
     for n in range(random_ones):
-        request = {name: draw.choice(values[name]) for name in used}
+        request = {name: draw.choice(some) for name, some in values.items()}
         cases.append(({"id": f"random-{seed}-{n}"} | request, draw.choice(states)))
     return [
         {
             "request": request,
-            "state": {"api_spent_usd": state.api_spent_usd, "own_wait_s": state.own_wait_s},
+            "state": asdict(state),
             "route": select(policy, request, state),
         }
         for request, state in cases
     ]
 
 
-def _telling(policy: routing.Policy, name: str) -> list[Any]:
+def _telling(policy: routing.Policy, name: str, kind: Kind) -> list[Any]:
     """Return values of a feature on every side of every condition that looks at it."""
-    if json_type(name) == "boolean":
+    if kind is YES_NO:
         return [False, True]
+    if kind is RESOLUTION:
+        return list(RESOLUTIONS)
     asked = [rule.when[name] for rule in policy.rules if rule.when and name in rule.when]
     flat: list[Any] = []
     for condition in asked:
@@ -61,12 +66,10 @@ def _telling(policy: routing.Policy, name: str) -> list[Any]:
             flat += condition
         else:
             flat.append(condition)
-    if name == "resolution":
-        return list(RESOLUTIONS)
-    if json_type(name) == "number":
+    if kind.json == "number":
         ends = sorted({float(value) for value in flat})
         around = sorted({end + step for end in ends for step in (-0.5, 0.0, 0.5)})
-        unknown = [None] if name in NULLABLE else []
+        unknown = [None] if kind.nullable else []
         return [*unknown, *around]
     return [*sorted({str(value) for value in flat}), "something else"]
 

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
-from decimal import Decimal
+from dataclasses import asdict, dataclass
 from typing import Any
 
-from costlab import catalog, routing, traffic
-from costlab.core import RESOLUTIONS, InvalidArgument, plain
+from costlab import catalog, routing
+from costlab.core import InvalidArgument, plain
+from costlab.handover.kinds import check, request_kinds, state_kinds
 from costlab.projection import Projection
-
-_PLAIN = traffic.Segment(name="", share=0, seconds=Decimal(5)).features()
-_KINDS = {item.name: str(item.type) for item in fields(traffic.Segment)}
-NULLABLE = ("min_quality", "max_latency_s")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -31,22 +27,22 @@ class State:
 def select(policy: routing.Policy, request: Mapping[str, Any], state: State) -> str | None:
     """Return the route of one request; None where no rule takes it.
 
-    ``request`` has an ``id``, which a split needs, and every feature that the policy looks at by
-    name. Raises `InvalidArgument` for a request without one, for a resolution unknown here, and
+    ``request`` has every feature that the policy looks at by name, and an ``id`` if it splits;
+    other fields do not matter. Raises `InvalidArgument` for a field that is missing or not of its
+    kind (nothing is converted), the state's included where a budget or an overflow looks at it, and
     for a policy without rules (`as_rules` makes them).
     """
     rules_only(policy)
-    for name in used_names(policy):
-        found = request.get(name)
-        if name not in request or (found is None and name not in NULLABLE):
-            raise InvalidArgument(f"request.{name} is missing")
-        if name == "resolution" and found not in RESOLUTIONS:
-            raise InvalidArgument(f"request.resolution {found!r} is unknown")
-    features = _PLAIN | dict(request)
-    rule = next((rule for rule in policy.rules if rule.matches(features)), None)
+    try:
+        check("request", request, request_kinds(policy))
+        check("state", asdict(state), state_kinds(policy))
+    except ValueError as error:
+        raise InvalidArgument(str(error)) from error
+    rule = next((rule for rule in policy.rules if rule.matches(request)), None)
     if rule is None:
         return None
-    route = routing.pick(rule.parts, routing.fraction(str(features.get("id", ""))))
+    by_id = len(rule.parts) > 1
+    route = routing.pick(rule.parts, routing.fraction(request["id"]) if by_id else 0.0)
     over, budget = policy.overflow, policy.budget
     spent = budget is not None and state.api_spent_usd >= float(budget.usd_per_month)
     if budget and spent and not on_own_gpus(route):
@@ -54,7 +50,7 @@ def select(policy: routing.Policy, request: Mapping[str, Any], state: State) -> 
     if (
         over
         and on_own_gpus(route)
-        and not features["batch"]
+        and not request["batch"]
         and state.own_wait_s > over.after_wait_s
     ):
         route = over.to
@@ -113,17 +109,3 @@ def as_rules(projection: Projection) -> routing.Policy:
         note=f"Decided on the prices and seconds of {projection.scenario.date}; requests unlike "
         "any segment of the mix match no rule.",
     )
-
-
-def used_names(policy: routing.Policy) -> list[str]:
-    """Return the features of a request that a policy looks at, sorted."""
-    used = {name for rule in policy.rules for name in rule.when or {}}
-    return sorted(used | ({"batch"} if policy.overflow else set()))
-
-
-def json_type(name: str) -> str:
-    """Return the JSON type of a feature: boolean, number or string."""
-    kind = _KINDS.get(name, "str")
-    if kind == "bool":
-        return "boolean"
-    return "number" if kind in ("Decimal", "float | None") else "string"

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from costlab import routing, traffic
+from costlab import routing
 from costlab.core import RESOLUTIONS, plain
-from costlab.handover.decision import json_type, rules_only
+from costlab.handover.decision import rules_only
+from costlab.handover.kinds import KINDS, RESOLUTION, Kind
 
 
 def document(policy: routing.Policy) -> dict[str, Any]:
@@ -21,9 +22,6 @@ def document(policy: routing.Policy) -> dict[str, Any]:
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of a policy's document."""
-    conditions = {}
-    for name in sorted(traffic.FEATURES):
-        conditions[name] = _condition_schema(name)
     rule = {
         "type": "object",
         "additionalProperties": False,
@@ -40,7 +38,7 @@ def schema() -> dict[str, Any]:
                 "type": "object",
                 "description": "all must hold; without conditions the rule takes the rest",
                 "additionalProperties": False,
-                "properties": conditions,
+                "properties": {name: _condition(kind) for name, kind in KINDS.items()},
             },
         },
     }
@@ -83,13 +81,14 @@ def schema() -> dict[str, Any]:
     }
 
 
-def _condition_schema(name: str) -> dict[str, Any]:
-    kind = json_type(name)
-    one: dict[str, Any] = {"type": ["number", "string"] if kind == "number" else kind}
-    if name == "resolution":
+def _condition(kind: Kind) -> dict[str, Any]:
+    one: dict[str, Any] = {"type": kind.json}
+    if kind is RESOLUTION:
         one = {"enum": list(RESOLUTIONS)}
+    elif kind.json == "number":
+        one = {"type": ["number", "string"]}
     allowed = [one, {"type": "array", "minItems": 1, "items": one}]
-    if kind == "number" or name == "resolution":
+    if kind is RESOLUTION or kind.json == "number":
         bounds = {
             "type": "object",
             "minProperties": 1,
