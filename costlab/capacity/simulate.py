@@ -24,28 +24,16 @@ seed gives the same result. Hours are counted from the start of the demand.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from costlab.capacity import queueing
+from costlab.compiled import compiled
 from costlab.core import BadData, InvalidArgument, Range, UnknownName
-
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-def _compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile on first use; keep the machine code where a folder can be written, else for now."""
-    try:
-        compiled: Callable[P, R] = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # no folder that numba may write its cache to
-        compiled = numba.njit(nogil=True, error_model="numpy")(function)
-    return compiled
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -477,7 +465,7 @@ _MOST_SERVERS = 1 << 20
 _NONE = 0xFFFFFFFF
 
 
-@_compiled
+@compiled
 def _uniform(state: Any) -> Any:
     """Return the next number of SplitMix64 in [0, 1) (Steele, Lea and Flood, 2014)."""
     state[0] += np.uint64(0x9E3779B97F4A7C15)
@@ -487,12 +475,12 @@ def _uniform(state: Any) -> Any:
     return ((z ^ (z >> np.uint64(31))) >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@_compiled
+@compiled
 def _exponential(state: Any, mean: Any) -> Any:
     return -mean * math.log(1.0 - _uniform(state))
 
 
-@_compiled
+@compiled
 def _field(slots: Any) -> Any:
     """Return the empty knockout tree of ``slots``: the soonest of them at 1, two below each."""
     leaves = 1
@@ -505,7 +493,7 @@ def _field(slots: Any) -> Any:
     return soonest
 
 
-@_compiled
+@compiled
 def _set(soonest: Any, times: Any, slot: Any, time: Any) -> None:
     """Give ``slot`` its next ``time`` and play its matches again, up to the final."""
     times[slot] = time
@@ -521,7 +509,7 @@ def _set(soonest: Any, times: Any, slot: Any, time: Any) -> None:
         soonest[at] = winner
 
 
-@_compiled
+@compiled
 def _ahead(length: Any, queues: Any, level: Any) -> Any:
     """Return how many clips of a level or a more urgent one wait in these queues."""
     clips = 0
@@ -533,7 +521,7 @@ def _ahead(length: Any, queues: Any, level: Any) -> Any:
     return clips
 
 
-@_compiled
+@compiled
 def _count(waiting: Any, pools: Any, clips: Any) -> None:
     """Add clips to those that wait for any of these pools."""
     for p in pools:
@@ -542,7 +530,7 @@ def _count(waiting: Any, pools: Any, clips: Any) -> None:
         waiting[p] += clips
 
 
-@_compiled
+@compiled
 def _link(newest: Any, older: Any, newer: Any, start_s: Any, slot: Any) -> Any:
     """Put ``slot`` in its place in a chain by start, given its newest; return the newest then."""
     above, below = -1, newest
@@ -557,7 +545,7 @@ def _link(newest: Any, older: Any, newer: Any, start_s: Any, slot: Any) -> Any:
     return newest
 
 
-@_compiled
+@compiled
 def _unlink(newest: Any, older: Any, newer: Any, slot: Any) -> Any:
     """Take ``slot`` out of a chain, given its newest; return the newest then."""
     above, below = newer[slot], older[slot]
@@ -569,7 +557,7 @@ def _unlink(newest: Any, older: Any, newer: Any, slot: Any) -> Any:
     return newest
 
 
-@_compiled
+@compiled
 def _push(times: Any, codes: Any, count: Any, time: Any, code: Any) -> None:
     """Put an event at the end of a heap of ``count`` and let it rise to its place."""
     at = count
@@ -584,7 +572,7 @@ def _push(times: Any, codes: Any, count: Any, time: Any, code: Any) -> None:
     codes[at] = code
 
 
-@_compiled
+@compiled
 def _pop(times: Any, codes: Any, count: Any) -> None:
     """Take the first event from a heap of ``count``."""
     time, code = times[count - 1], codes[count - 1]
@@ -604,7 +592,7 @@ def _pop(times: Any, codes: Any, count: Any) -> None:
         codes[at] = code
 
 
-@_compiled
+@compiled
 def _spread(by_hour: Any, start: Any, end: Any, servers: Any) -> None:
     """Add ``servers`` × seconds from ``start`` to ``end`` to the hours they fall in."""
     last = len(by_hour) - 1
@@ -617,7 +605,7 @@ def _spread(by_hour: Any, start: Any, end: Any, servers: Any) -> None:
     by_hour[hour] += (end - start) * servers
 
 
-@_compiled
+@compiled
 def _play_steady(
     arrival: Any, kind: Any, work: Any, seconds: Any, urgency: Any, servers: Any, hours: Any,
     begun: Any, ended: Any,
@@ -688,7 +676,7 @@ def _play_steady(
     return busy_s, paid_s
 
 
-@_compiled
+@compiled
 def _play(
     arrival: Any, kind: Any, work: Any,
     seconds: Any, width: Any, urgency: Any,

@@ -423,7 +423,7 @@ def _more(peak: capacity.PeakHour, factor: float) -> capacity.PeakHour:
     return replace(peak, arrivals_per_s=peak.arrivals_per_s * factor)
 
 
-_REMEMBERED: OrderedDict[str, FleetPlan] = OrderedDict()
+_REMEMBERED: OrderedDict[str, tuple[FleetPlan, float]] = OrderedDict()
 _MOST_REMEMBERED = 64
 
 
@@ -444,18 +444,29 @@ def plan(
     mix = mix or traffic.mix(scenario.mix)
     policy = policy or routing.policy(scenario.policy)
     wishes = wishes or Wishes()
-    key = repr((scenario, mix, policy, wishes, store.version()))
+    level = replace(wishes, growth_per_month=None)
+    key = repr((scenario, mix, policy, level, store.version()))
     if key not in _REMEMBERED:
-        _REMEMBERED[key] = _plan(scenario, mix, policy, wishes)
+        _REMEMBERED[key] = _plan(scenario, mix, policy, level)
         while len(_REMEMBERED) > _MOST_REMEMBERED:
             _REMEMBERED.popitem(last=False)
     _REMEMBERED.move_to_end(key)
-    return _REMEMBERED[key]
+    found, headroom = _REMEMBERED[key]
+    growth = wishes.growth_per_month
+    if growth is None:
+        return found
+    return replace(
+        found,
+        wishes=wishes,
+        growth_per_month=growth,
+        exhausted_on=_exhausted_on(replace(mix, growth_per_month=growth), scenario.date, headroom),
+    )
 
 
 def _plan(
     scenario: Scenario, mix: traffic.TrafficMix, policy: routing.Policy, wishes: Wishes
-) -> FleetPlan:
+) -> tuple[FleetPlan, float]:
+    """Return the plan and how many times the clips its GPUs could serve."""
     answer = projection.project(scenario, mix=mix, policy=policy)
     rule = policy.overflow if wishes.hand_over is None else None
     kept = replace(policy, overflow=None)
@@ -506,8 +517,7 @@ def _plan(
         for factor, dollars in zip(volumes, cost, strict=True)
     )
     headroom = min(one.headroom() for one in chosen)
-    growth = mix.growth_per_month if wishes.growth_per_month is None else wishes.growth_per_month
-    return FleetPlan(
+    found = FleetPlan(
         scenario=scenario,
         wishes=wishes,
         pools=pools,
@@ -516,11 +526,12 @@ def _plan(
         curve=_curve(searches, chosen, scenario.p95_wait_s, bill),
         cost_by_volume=by_volume,
         break_even=_break_evens(answer, works, chosen, by_volume, wanted, accepted),
-        growth_per_month=growth,
-        exhausted_on=_exhausted_on(replace(mix, growth_per_month=growth), scenario.date, headroom),
+        growth_per_month=mix.growth_per_month,
+        exhausted_on=_exhausted_on(mix, scenario.date, headroom),
         warnings=_warnings(chosen, pools, scenario.date),
         left_out=(*left_out, *_not_searched(wishes)),
     )
+    return found, headroom
 
 
 def _exhausted_on(

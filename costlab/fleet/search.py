@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from costlab import capacity, unitcost
 from costlab.core import CannotServe
+from costlab.fleet.rent import Rent, cheapest_rent
 from costlab.fleet.work import HOURS_PER_WEEK, Buy, End, Hardware, Wishes, Work
 
 if TYPE_CHECKING:
@@ -96,117 +97,6 @@ def hourly_slots(need: Need, size: Callable[[capacity.PeakHour], int]) -> Slots:
         for k in np.unique(level)
     }
     return np.array([slots[int(k)] for k in level], np.int64)
-
-
-# ── Buying slots ──────────────────────────────────────────────────────────────────────────────
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rent:
-    """Instances of a base that stays all week and of a second offer hour by hour.
-
-    ``handed_over`` is the share of each hour's clips that goes elsewhere, for
-    ``handed_over_usd`` a week, which is part of ``usd_per_week``.
-    """
-
-    usd_per_week: float
-    base: Buy | None
-    base_count: int
-    peak: Buy | None
-    peak_counts: tuple[int, ...]
-    handed_over: tuple[float, ...] = ()
-    handed_over_usd: float = 0.0
-
-    @property
-    def base_slots(self) -> int:
-        """Slots of the base."""
-        return self.base.slots * self.base_count if self.base else 0
-
-    @property
-    def peak_slots(self) -> Slots:
-        """Slots of the remainder in each hour of the week."""
-        import numpy as np
-
-        return np.array(self.peak_counts, np.int64) * (self.peak.slots if self.peak else 0)
-
-    @property
-    def slots(self) -> Slots:
-        """Slots rented in each hour of the week."""
-        return self.peak_slots + self.base_slots
-
-    def grown(self) -> Rent:
-        """Return the rent with about 2 % more slots in every hour, one instance at least."""
-        if self.peak:
-            more = max(1, int(self.slots.max()) // (50 * self.peak.slots))
-            return replace(
-                self,
-                peak_counts=tuple(count + more for count in self.peak_counts),
-                usd_per_week=self.usd_per_week + more * HOURS_PER_WEEK * self.peak.usd_per_hour,
-            )
-        if self.base is None:
-            return self
-        more = max(1, self.base_slots // (50 * self.base.slots))
-        return replace(
-            self,
-            base_count=self.base_count + more,
-            usd_per_week=self.usd_per_week + more * HOURS_PER_WEEK * self.base.usd_per_hour,
-        )
-
-
-_NOTHING = (0,) * HOURS_PER_WEEK
-
-
-def cheapest_rent(
-    slots: Slots,
-    buys: Sequence[Buy],
-    *,
-    by_the_hour: bool,
-    remainder: tuple[Slots, Sequence[Buy]] | None = None,
-) -> Rent:
-    """Return the cheapest base and hourly remainder over every pair of offers and size of base.
-
-    ``remainder`` are the slots that another kind of GPU would need alone, with its offers. A base
-    of part of its own slots then leaves the same part of the other's to rent; with equal needs that
-    is the difference. More slots in any hour never cost less: an hour more costs an hour and saves
-    at most one cold start, which is never longer than an hour.
-    """
-    import numpy as np
-
-    most = int(slots.max())
-    best: Rent | None = None
-    other, offered = remainder or (slots, buys)
-    hourly = [buy for buy in offered if by_the_hour and not buy.all_week]
-    worth = float(other.max()) / most
-    for base in (*buys, None) if remainder is None else buys:
-        if base is not None and remainder is None:
-            count = math.ceil(most / base.slots)
-            cost = count * base.usd_per_hour * HOURS_PER_WEEK
-            if best is None or cost < best.usd_per_week:
-                best = Rent(usd_per_week=cost, base=base, base_count=count, peak=None,
-                             peak_counts=_NOTHING)  # fmt: skip
-        for peak in hourly:
-            if base and base.usd_per_hour / base.slots > worth * peak.usd_per_hour / peak.slots:
-                continue
-            counts = np.arange(math.ceil(most / base.slots) if base else 1)
-            covered = counts * (base.slots if base else 0)
-            part = np.maximum(1 - covered[:, None] / np.maximum(slots, 1), 0)
-            rented = np.ceil(part * (other / peak.slots) - 1e-9).astype(np.int64)
-            starts = np.maximum(rented - np.roll(rented, 1, axis=1), 0).sum(axis=1)
-            dollars = (rented.sum(axis=1) + starts * peak.cold_hours) * peak.usd_per_hour
-            if base:
-                dollars = dollars + counts * base.usd_per_hour * HOURS_PER_WEEK
-            i = len(dollars) - 1 - int(np.argmin(dollars[::-1].round(6)))
-            if best is None or dollars[i] < best.usd_per_week:
-                best = Rent(
-                    usd_per_week=float(dollars[i]),
-                    base=base if counts[i] else None,
-                    base_count=int(counts[i]),
-                    peak=peak,
-                    peak_counts=tuple(rented[i].tolist()),
-                )
-    if best is None:
-        raise CannotServe("none of the offers can be rented")
-    return best
 
 
 # ── Handing over what would wait ──────────────────────────────────────────────────────────────

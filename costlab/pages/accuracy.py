@@ -69,11 +69,14 @@ def page() -> None:
         "Draw with held out", names, default=names[0], required=True, key="accuracy-way"
     )
     _scatter(found[str(chosen)])
-    with st.expander(f"{len(found.left_out)} published rows that take no part, and why"):
-        st.dataframe(
+    look.folded(
+        f"{len(found.left_out)} published rows that take no part, and why",
+        lambda: st.dataframe(
             [{"File": row.file, "Rows": row.rows, "Why": row.reason} for row in found.left_out],
             hide_index=True,
-        )
+        ),
+        key="accuracy-left-out",
+    )
 
 
 def _scatter(one: HeldOut) -> None:

@@ -87,17 +87,26 @@ def page() -> None:
     with waits:
         _waits(plan)
     with rest:
-        _what_if(plan)
-        _day(plan)
-        left, right = st.columns(2)
-        with left:
-            st.subheader("Own GPUs or an API?")
-            _break_even(plan)
-        with right:
-            st.subheader("Where the rent goes")
-            _rent(plan)
-        _rentals(plan)
+        _closer(plan)
         look.proof(plan.figures(), key="fleet-proof")
+
+
+@look.part
+def _closer(plan: fleet.FleetPlan) -> None:
+    """Draw the one section that a person has opened."""
+    st.subheader("Look closer")
+    sections = {
+        "The busiest day": _day,
+        "Own GPUs or an API?": _break_even,
+        "Where the rent goes": _rent,
+        "Every rental, and what came second": _rentals,
+        "Other rules": _what_if,
+    }
+    tabs = st.tabs(list(sections), key="fleet-closer", on_change="rerun")
+    for tab, draw in zip(tabs, sections.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw(plan)
 
 
 # ── What a person can change ──────────────────────────────────────────────────────────────────
@@ -352,7 +361,7 @@ def _week(plan: fleet.FleetPlan) -> None:
     )
 
 
-@st.fragment
+@look.part
 def _what_if(plan: fleet.FleetPlan) -> None:
     """Put other rules for renting beside the plan's, when asked to."""
     if not st.toggle(
@@ -503,12 +512,12 @@ def _waits(plan: fleet.FleetPlan) -> None:
     )
 
 
-@st.fragment
+@look.part
 def _day(plan: fleet.FleetPlan) -> None:
     pools = [pool for pool in plan.pools if pool.day]
     if not pools:
+        st.info("Only batch clips are made here, and nobody waits for them.")
         return
-    st.subheader("The busiest day, hour by hour")
     names = [pool.route for pool in pools]
     left, right = st.columns([3, 2], vertical_alignment="center")
     hour = left.select_slider(
@@ -756,5 +765,8 @@ def _rentals(plan: fleet.FleetPlan) -> None:
         st.markdown(
             "Second best, and the best of other kinds:\n" + "\n".join(second).replace("$", r"\$")
         )
-    with st.expander("What was not searched, and why"):
-        st.markdown("\n".join(f"- {text}" for text in plan.left_out))
+    look.folded(
+        "What was not searched, and why",
+        lambda: st.markdown("\n".join(f"- {text}" for text in plan.left_out)),
+        key="fleet-left-out",
+    )

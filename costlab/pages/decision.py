@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 import textwrap
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -313,7 +314,7 @@ def _index(value: float, low: float, high: float) -> str:
     return f"{value:.2f} ± {max(high - value, value - low):.2f}"
 
 
-@st.fragment
+@look.part
 def _break_even(key: _Key) -> None:
     driver = st.segmented_control(
         "What changes",
@@ -426,31 +427,37 @@ def _worth(key: _Key) -> None:
     else:
         lead += " No single measurement, quote or count would change the decision."
     st.markdown(lead.replace("$", r"\$"))
-    st.fragment(_measure)(found)
-    with st.expander("Everything that could be found out"):
-        st.dataframe(
-            [
-                {
-                    "Find out": one.sample,
-                    "Worth": one.usd,
-                    "Low": one.low,
-                    "High": one.high,
-                    "Known exactly": one.perfect,
-                    "Moves the saving by ±": one.moves_usd,
-                    "Costs": one.costs_usd,
-                }
-                for one in found.worth
-            ],
-            hide_index=True,
-            placeholder="–",
-            column_config={
-                name: st.column_config.NumberColumn(format="$%,.0f")
-                for name in ("Worth", "Low", "High", "Known exactly", "Moves the saving by ±")
+    _measure(found)
+    look.folded(
+        "Everything that could be found out", partial(_everything, found), key="decision-all"
+    )
+
+
+def _everything(found: uncertainty.Information) -> None:
+    st.dataframe(
+        [
+            {
+                "Find out": one.sample,
+                "Worth": one.usd,
+                "Low": one.low,
+                "High": one.high,
+                "Known exactly": one.perfect,
+                "Moves the saving by ±": one.moves_usd,
+                "Costs": one.costs_usd,
             }
-            | {"Costs": st.column_config.NumberColumn(format="$%.2f")},
-        )
+            for one in found.worth
+        ],
+        hide_index=True,
+        placeholder="–",
+        column_config={
+            name: st.column_config.NumberColumn(format="$%,.0f")
+            for name in ("Worth", "Low", "High", "Known exactly", "Moves the saving by ±")
+        }
+        | {"Costs": st.column_config.NumberColumn(format="$%.2f")},
+    )
 
 
+@look.part
 def _measure(found: uncertainty.Information) -> None:
     able = [one for one in found.worth if one.way == "measure"]
     if not able:

@@ -110,17 +110,20 @@ def part(draw: Callable[Part, None]) -> Callable[Part, None]:
 
 
 @part
+def folded(title: str, draw: Callable[[], object], *, key: str) -> None:
+    """Draw a folded section, worked out and sent only once a person opens it."""
+    opened = st.expander(title, key=key, on_change="rerun")
+    if opened.open:
+        with opened:
+            draw()
+
+
 def proof(
     figures: Mapping[str, Figure], key: str, title: str = "Open a figure: where does it come from?"
 ) -> None:
-    """Let a person pick a figure and open it down to the price rows and runs under it.
+    """Let a person pick a figure and open it down to the price rows and runs under it."""
 
-    Worked out only once it is opened.
-    """
-    opened = st.expander(title, key=f"{key}-open", on_change="rerun")
-    if not opened.open:
-        return
-    with opened:
+    def draw() -> None:
         path = st.selectbox("Figure", list(figures), key=key, format_func=words)
         figure = figures[path]
         st.markdown(
@@ -130,6 +133,8 @@ def proof(
         st.code(present.tree(figure), language=None, wrap_lines=True)
         _rows(figure, key)
         st.caption(f"Content hash {figure.content_hash[:16]}")
+
+    folded(title, draw, key=f"{key}-open")
 
 
 def _rows(figure: Figure, key: str) -> None:

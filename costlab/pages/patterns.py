@@ -6,6 +6,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -659,24 +660,31 @@ def _cell(head: str, cell: Any) -> str:
 
 
 def _sources(name: str) -> None:
+    look.folded(
+        "What sources say about these inputs, and what is assumed",
+        partial(_readings, name),
+        key=f"pattern-sources-{name}",
+    )
+
+
+def _readings(name: str) -> None:
     rows = (*patterns.readings(name), *patterns.readings("shared"))
-    with st.expander("What sources say about these inputs, and what is assumed"):
-        st.dataframe(
-            [
-                {
-                    "input": row.input.replace("_", " "),
-                    "value": row.value,
-                    "from": row.low,
-                    "to": row.high,
-                    "unit": row.unit,
-                    "taken": "yes" if row.default else "",
-                    "known as": row.source.basis.value,
-                    "what": row.what,
-                    "source": f"{row.source.publisher}, {row.source.document}"
-                    + (f", {row.source.seen}" if row.source.seen else ""),
-                }
-                for row in rows
-            ],
-            hide_index=True,
-            placeholder="–",
-        )
+    st.dataframe(
+        [
+            {
+                "input": row.input.replace("_", " "),
+                "value": row.value,
+                "from": row.low,
+                "to": row.high,
+                "unit": row.unit,
+                "taken": "yes" if row.default else "",
+                "known as": row.source.basis.value,
+                "what": row.what,
+                "source": f"{row.source.publisher}, {row.source.document}"
+                + (f", {row.source.seen}" if row.source.seen else ""),
+            }
+            for row in rows
+        ],
+        hide_index=True,
+        placeholder="–",
+    )

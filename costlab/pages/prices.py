@@ -7,6 +7,7 @@ import io
 from collections.abc import Mapping, Sequence
 from datetime import date
 from decimal import Decimal, InvalidOperation
+from functools import partial
 
 import streamlit as st
 
@@ -79,18 +80,25 @@ def _ranking(as_of: date) -> None:
         look.cost_bars([q.model for q in shown], [q.figure() for q in shown], key="prices-rank")
         if len(served) > len(shown):
             st.caption(f"The {len(shown)} cheapest are drawn.")
-        names = [quoted.model for quoted in served]
-        chosen = st.selectbox("How is it worked out?", names, key="prices-derivation")
-        quoted = next(quoted for quoted in served if quoted.model == chosen)
-        st.code(present.quote(quoted), language=None, wrap_lines=True)
-        if quoted.stale:
-            st.warning(quoted.stale_why, icon=":material/schedule:")
+        look.folded("How is it worked out?", partial(_derivation, served), key="prices-how")
     if ranking.refused:
-        with st.expander(f"{len(ranking.refused)} models cannot make it"):
-            st.dataframe(
+        look.folded(
+            f"{len(ranking.refused)} models cannot make it",
+            lambda: st.dataframe(
                 [{"Model": name, "Why": reason} for name, reason in ranking.refused],
                 hide_index=True,
-            )
+            ),
+            key="prices-refused",
+        )
+
+
+def _derivation(served: Sequence[catalog.Quote]) -> None:
+    quoted = {one.model: one for one in served}[
+        st.selectbox("Price of", [one.model for one in served], key="prices-derivation")
+    ]
+    st.code(present.quote(quoted), language=None, wrap_lines=True)
+    if quoted.stale:
+        st.warning(quoted.stale_why, icon=":material/schedule:")
 
 
 @look.part

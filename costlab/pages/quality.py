@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
+from functools import partial
 from typing import Literal
 
 import streamlit as st
@@ -287,7 +288,8 @@ def _ratings(as_of: date, mode: Mode, audio: bool, priced: Sequence[Priced]) -> 
         return
     whole = "the whole board" if board[0].score.extent == "board" else "an extract of the board"
     prices = {row.model: row for row in reversed(priced)}
-    with st.expander(f"Every rating in {whole} of {board[0].score.opens}"):
+
+    def draw() -> None:
         st.dataframe(
             [
                 {
@@ -312,6 +314,8 @@ def _ratings(as_of: date, mode: Mode, audio: bool, priced: Sequence[Priced]) -> 
                 "Seconds to the video": st.column_config.NumberColumn(format="%.0f"),
             },
         )
+
+    look.folded(f"Every rating in {whole} of {board[0].score.opens}", draw, key="quality-ratings")
 
 
 def _interval(figure: Figure | None) -> str:
@@ -343,25 +347,28 @@ def _matrix() -> None:
         "“unknown” where no source says. On faces and lettering the only word is that of the "
         "article that started costlab, on Wan 2.2: a claim without a test."
     )
-    with st.expander("Where does a row come from?"):
-        chosen = st.selectbox("Model", [row.model for row in rows], key="quality-able")
-        one = next(row for row in rows if row.model == chosen)
-        st.dataframe(
-            [
-                {
-                    "What": quality.WORDS[feature],
-                    "Value": fact.value,
-                    "Known": fact.basis.value if fact.basis else "",
-                    "Publisher": fact.source.publisher if fact.source else "",
-                    "Document": fact.source.document if fact.source else "",
-                    "Seen": (fact.source.seen or "undated") if fact.source else "",
-                    "Note": fact.source.note if fact.source else "",
-                    "Published": fact.published.value if fact.published else "",
-                }
-                for feature, fact in one.facts.items()
-            ],
-            hide_index=True,
-        )
+    look.folded("Where does a row come from?", _facts, key="quality-able-open")
+
+
+def _facts() -> None:
+    rows = {row.model: row for row in quality.matrix()}
+    chosen = st.selectbox("Model", list(rows), key="quality-able")
+    st.dataframe(
+        [
+            {
+                "What": quality.WORDS[feature],
+                "Value": fact.value,
+                "Known": fact.basis.value if fact.basis else "",
+                "Publisher": fact.source.publisher if fact.source else "",
+                "Document": fact.source.document if fact.source else "",
+                "Seen": (fact.source.seen or "undated") if fact.source else "",
+                "Note": fact.source.note if fact.source else "",
+                "Published": fact.published.value if fact.published else "",
+            }
+            for feature, fact in rows[chosen].facts.items()
+        ],
+        hide_index=True,
+    )
 
 
 # ── The gap of open weights ───────────────────────────────────────────────────────────────────
@@ -446,8 +453,9 @@ def _gap(as_of: date) -> None:
         + (f" ({_interval(last)})" if last.range else "")
         + ". A modelling input: the steps seen so far, drawn again, or the share you enter."
     )
-    with st.expander("The steps that were observed"):
-        st.dataframe(
+    look.folded(
+        "The steps that were observed",
+        lambda: st.dataframe(
             [
                 {
                     "Line": step.line,
@@ -460,7 +468,9 @@ def _gap(as_of: date) -> None:
                 for step in answer.steps
             ],
             hide_index=True,
-        )
+        ),
+        key="quality-steps",
+    )
 
 
 # ── What people enter ─────────────────────────────────────────────────────────────────────────
@@ -551,26 +561,36 @@ def _who(key: str) -> tuple[str, str]:
 
 
 def _sources(as_of: date) -> None:
-    with st.expander("Every score of a model, with where it was read"):
-        chosen = st.selectbox("Model", [m.id for m in catalog.models()], key="quality-scores")
-        rows = [row.to_dict() for row in quality.scores(chosen, as_of=as_of)]
-        if rows:
-            st.dataframe([_shown(row) for row in rows], hide_index=True)
-        else:
-            st.info(f"{chosen} has {NO_SCORE} of any kind.", icon=":material/info:")
-    with st.expander("What was read and is not used, with the reason"):
-        st.dataframe(
-            [
-                {"What": name.name, "Rows": None, "Why": name.why}
-                for name in quality.names()
-                if not name.models
-            ]
-            + [
-                {"What": f"{row.table}: {', '.join(row.items)}", "Rows": row.rows, "Why": row.why}
-                for row in quality.left_out()
-            ],
-            hide_index=True,
-        )
+    look.folded(
+        "Every score of a model, with where it was read",
+        partial(_scores, as_of),
+        key="quality-every-score",
+    )
+    look.folded("What was read and is not used, with the reason", _unused, key="quality-unused")
+
+
+def _scores(as_of: date) -> None:
+    chosen = st.selectbox("Model", [m.id for m in catalog.models()], key="quality-scores")
+    rows = [row.to_dict() for row in quality.scores(chosen, as_of=as_of)]
+    if rows:
+        st.dataframe([_shown(row) for row in rows], hide_index=True)
+    else:
+        st.info(f"{chosen} has {NO_SCORE} of any kind.", icon=":material/info:")
+
+
+def _unused() -> None:
+    st.dataframe(
+        [
+            {"What": name.name, "Rows": None, "Why": name.why}
+            for name in quality.names()
+            if not name.models
+        ]
+        + [
+            {"What": f"{row.table}: {', '.join(row.items)}", "Rows": row.rows, "Why": row.why}
+            for row in quality.left_out()
+        ],
+        hide_index=True,
+    )
 
 
 def _shown(row: Mapping[str, object]) -> dict[str, object]:

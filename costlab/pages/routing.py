@@ -6,6 +6,7 @@ import io
 import zipfile
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -382,14 +383,16 @@ def _keep(policy: routing.Policy, answer: projection.Projection) -> None:
             "dependencies, and test vectors with the right answers."
         )
         st.download_button(
-            "Download the code", _zipped(rules), f"{rules.id}.zip", "application/zip",
+            "Download the code", partial(_zipped, rules), f"{rules.id}.zip", "application/zip",
             on_click="ignore", icon=":material/download:",
         )  # fmt: skip
-        with st.expander("See the TypeScript"):
-            st.code(handover.typescript(rules), language="typescript")
+        look.folded(
+            "See the TypeScript",
+            lambda: st.code(handover.typescript(rules), language="typescript"),
+            key="routing-code",
+        )
 
 
-@st.cache_data(max_entries=32, show_spinner=False)
 def _zipped(rules: routing.Policy) -> bytes:
     """Return everything that engineers take, as one zip; the same policy gives the same bytes."""
     packed = io.BytesIO()

@@ -15,9 +15,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from costlab.compiled import compiled
 
 BASE, THEN, OVER = 0, 1, 2
 STEPS = ("base", "then", "over")
@@ -78,7 +79,7 @@ class Walk:
         )  # fmt: skip
 
 
-@numba.njit(cache=True, nogil=True)
+@compiled
 def _walk(
     at_s: Any, group: Any, accepted: Any, failed: Any, paid: Any, month: Any, cost: Any,
     failed_cost: Any, pool: Any, slot_s: Any, capped: Any, then_pool: Any, then_slot_s: Any,

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from costlab.compiled import compiled
 
-@numba.njit(cache=True, nogil=True)
+
+@compiled
 def _hash(ends: NDArray[Any], letters: NDArray[np.uint8], out: NDArray[np.uint32]) -> None:
     for i in range(len(ends) - 1):
         value = np.uint32(0x811C9DC5)

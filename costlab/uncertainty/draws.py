@@ -13,12 +13,13 @@ import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from costlab.compiled import compiled
 from costlab.core import InvalidArgument
 from costlab.uncertainty.inputs import PRINTED
 from costlab.uncertainty.model import (
@@ -32,8 +33,6 @@ from costlab.uncertainty.model import (
     Model,
 )
 
-P = ParamSpec("P")
-R = TypeVar("R")
 MOST_DRAWS = 20_000_000
 COST, ACCEPTED, API_COST, API_ACCEPTED, RENT, BUSY_USD, SLOT_HOURS, BUSY_HOURS = range(8)
 """What a draw yields over all months: bill, accepted clips, both on the best APIs, the rent inside
@@ -47,16 +46,7 @@ REACH, FAR = 0.8, 2.6
 """Logarithms of the factors on seconds for which slots are tabled: in draws, and in searches."""
 
 
-def _compiled(function: Callable[P, R]) -> Callable[P, R]:
-    """Compile on first use; keep the machine code where a folder can be written, else for now."""
-    try:
-        made: Callable[P, R] = numba.njit(cache=True, nogil=True, error_model="numpy")(function)
-    except RuntimeError:  # no folder that numba may write its cache to
-        made = numba.njit(nogil=True, error_model="numpy")(function)
-    return made
-
-
-@_compiled
+@compiled
 def _uniform(seed: int, counter: int) -> float:
     x = np.uint64(seed) + np.uint64(counter) * np.uint64(0x9E3779B97F4A7C15)
     x = (x ^ (x >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
@@ -65,7 +55,7 @@ def _uniform(seed: int, counter: int) -> float:
     return ((x >> np.uint64(11)) + 0.5) / 9007199254740992.0
 
 
-@_compiled
+@compiled
 def _normal(p: float) -> float:
     q = p - 0.5
     if abs(q) <= 0.425:
@@ -105,7 +95,7 @@ def _normal(p: float) -> float:
     return -value if q < 0 else value
 
 
-@_compiled
+@compiled
 def _value(code: int, centre: float, below: float, above: float, z: float) -> float:
     if code == PRINTED:
         return below + 0.5 * math.erfc(-z / math.sqrt(2.0)) * (above - below)
@@ -117,7 +107,7 @@ def _value(code: int, centre: float, below: float, above: float, z: float) -> fl
     return x
 
 
-@_compiled
+@compiled
 def _slots(
     erlangs: float, table: NDArray[np.float64], nodes: NDArray[np.float64], stretch: float
 ) -> float:
@@ -148,7 +138,7 @@ def _slots(
     return float(high)
 
 
-@_compiled
+@compiled
 def _play(
     v: NDArray[np.float64],
     times: NDArray[np.float64],
@@ -253,7 +243,7 @@ def _play(
         by_month[m.month[e]] += bill * m.share[e]
 
 
-@_compiled
+@compiled
 def _chunk(
     seed: int,
     start: int,
@@ -291,7 +281,7 @@ def _chunk(
                 counts[i, 0] += 1
 
 
-@_compiled
+@compiled
 def _rows(
     z: NDArray[np.float64],
     laws: NDArray[np.float64],
@@ -320,7 +310,7 @@ def _rows(
         _play(v, times[n], fixed, tables, nodes, m, work, by_month, slots[n], out[n])
 
 
-@_compiled
+@compiled
 def _normals(seed: int, start: int, stop: int, out: NDArray[np.float64]) -> None:
     inputs = out.shape[1]
     for n in range(start, stop):
