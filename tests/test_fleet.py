@@ -656,7 +656,7 @@ def test_an_api_may_help_out_on_the_page_and_other_rules_are_compared() -> None:
     app.select_slider(key="fleet-hand-brand-studio").set_value(0.2).run()
     assert not app.exception
     assert any("When all GPUs are busy" in block.value for block in app.markdown)
-    app.session_state["fleet-closer"] = "Other rules"
+    app.session_state["capacity-section"] = "Other rules"
     app.run()
     app.toggle(key="fleet-what-if-brand-studio").set_value(True).run()
     assert not app.exception

@@ -79,6 +79,8 @@ def test_a_path_that_is_no_log_is_refused_in_words(own_store: Path) -> None:
 def test_the_routing_page_says_what_the_optimum_is_and_draws_cost_by_quality() -> None:
     found = optimise.optimise(scenarios.scenario("social-app"))
     app = opened("routing")
+    app.session_state["routing-section"] = "The cheapest split there is"
+    app.run()
     said = " ".join(block.value for block in app.markdown).replace(r"\$", "$")
     assert found.words in said
     next(one for one in app.button if "Draw cost" in one.label).click().run()

@@ -51,7 +51,9 @@ def test_a_floor_set_on_the_page_changes_the_answer_at_once() -> None:
 def test_a_policy_saved_on_the_page_is_found_by_the_library(own_store: Path) -> None:
     app = opened("routing")
     app.selectbox(key="policy-social-app").set_value("cheapest-capable").run()
-    app.number_input(key="rules-cheapest-capable-latency").set_value(90.0).run()
+    app.number_input(key="rules-cheapest-capable-latency").set_value(90.0)
+    app.session_state["routing-section"] = "Keep it, hand it over"
+    app.run()
     next(t for t in app.text_input if t.label == "Save as").set_value("quick")
     next(b for b in app.button if b.label == "Save policy").click().run()
     assert not app.exception

@@ -122,6 +122,7 @@ def test_a_contract_entered_on_the_page_changes_the_quote_and_is_audited(own_sto
     app = AppTest.from_string(
         "from costlab.pages import prices\nprices.page()", default_timeout=120
     )
+    app.session_state["prices-section"] = "Your contracts and discounts"
     app.run()
     fields = {field.label: field for field in app.text_input}
     fields["Name"].set_value("ten-off")
@@ -164,6 +165,7 @@ def test_own_hardware_is_priced_as_its_inputs_move() -> None:
     app = AppTest.from_string(
         "from costlab.pages import prices\nprices.page()", default_timeout=120
     )
+    app.session_state["prices-section"] = "Your own hardware"
     app.run()
     said = next(text.value for text in app.markdown if "An hour of an owned" in text.value)
     power = next(n for n in app.number_input if n.key == "owned-usd_per_kwh")

@@ -669,10 +669,12 @@ def test_gap_prints_the_steps_and_refuses_half_a_range() -> None:
 # ── The page ──────────────────────────────────────────────────────────────────────────────────
 
 
-def opened() -> AppTest:
+def opened(section: str = "") -> AppTest:
     app = AppTest.from_string(
         "from costlab.pages import quality\nquality.page()", default_timeout=120
     )
+    if section:
+        app.session_state["quality-section"] = section
     app.run()
     assert not app.exception
     assert not app.error
@@ -710,7 +712,7 @@ def test_the_page_opens_on_days_with_little_or_nothing_known(day: date) -> None:
 
 
 def test_a_rating_entered_on_the_page_joins_the_frontier_and_is_audited(own_store: Path) -> None:
-    app = opened()
+    app = opened("What you know")
     app.selectbox(key="quality-enter-model").set_value("kling-3.0")
     app.text_input(key="quality-rating-who").set_value("Ann")
     app.text_input(key="quality-rating-why").set_value("our own votes")
@@ -725,13 +727,13 @@ def test_a_rating_entered_on_the_page_joins_the_frontier_and_is_audited(own_stor
 
 
 def test_an_entry_without_a_name_is_refused_in_words(own_store: Path) -> None:
-    app = opened()
+    app = opened("What you know")
     next(b for b in app.button if b.label == "Enter the rating").click().run()
     assert not app.exception
     assert "needs who makes it and why" in app.error[0].value
 
 
 def test_an_entered_share_moves_the_projection() -> None:
-    app = on(opened(), DAY)
+    app = on(opened("How far open weights trail"), DAY)
     app.toggle(key="quality-own-share").set_value(True).run()
     assert any("After 4 generations: 13 points (3 – 37)" in c.value for c in app.caption)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import streamlit as st
@@ -87,26 +88,18 @@ def page() -> None:
     with waits:
         _waits(plan)
     with rest:
-        _closer(plan)
+        st.subheader("Look closer")
+        look.tabs(
+            {
+                "The busiest day": partial(_day, plan),
+                "Own GPUs or an API?": partial(_break_even, plan),
+                "Where the rent goes": partial(_rent, plan),
+                "Every rental, and what came second": partial(_rentals, plan),
+                "Other rules": partial(_what_if, plan),
+            },
+            key="capacity-section",
+        )
         look.proof(plan.figures(), key="fleet-proof")
-
-
-@look.part
-def _closer(plan: fleet.FleetPlan) -> None:
-    """Draw the one section that a person has opened."""
-    st.subheader("Look closer")
-    sections = {
-        "The busiest day": _day,
-        "Own GPUs or an API?": _break_even,
-        "Where the rent goes": _rent,
-        "Every rental, and what came second": _rentals,
-        "Other rules": _what_if,
-    }
-    tabs = st.tabs(list(sections), key="fleet-closer", on_change="rerun")
-    for tab, draw in zip(tabs, sections.values(), strict=True):
-        if tab.open:
-            with tab:
-                draw(plan)
 
 
 # ── What a person can change ──────────────────────────────────────────────────────────────────

@@ -29,7 +29,6 @@ def optimised(
 
 def section(asked: scenarios.Scenario) -> None:
     """Draw the section; raises what `optimise.optimise` raises."""
-    st.subheader("The cheapest split there is")
     st.caption(
         "Looks for the share of every kind of request on every route, hour by hour, together with "
         "the GPUs to buy for it (owned, reserved, on demand, spot), within these limits."

@@ -118,6 +118,19 @@ def folded(title: str, draw: Callable[[], object], *, key: str) -> None:
             draw()
 
 
+@part
+def tabs(sections: Mapping[str, Callable[[], object]], *, key: str) -> None:
+    """Draw the one of several sections that a person has opened; the address remembers which.
+
+    The others are neither worked out nor sent.
+    """
+    opened = st.tabs(list(sections), key=key, on_change="rerun", bind="query-params")
+    for tab, draw in zip(opened, sections.values(), strict=True):
+        if tab.open:
+            with tab:
+                draw()
+
+
 def proof(
     figures: Mapping[str, Figure], key: str, title: str = "Open a figure: where does it come from?"
 ) -> None:

@@ -23,11 +23,17 @@ def page() -> None:
     as_of = st.date_input("Prices as of", value=_today(), key="prices-day", help=TODAY_HELP)
     try:
         _ranking(as_of)
-        _book(as_of)
-        _history()
-        _contracts(as_of)
-        _offers(as_of)
-        _owned()
+        st.subheader("The book behind it")
+        look.tabs(
+            {
+                "Every rate": partial(_book, as_of),
+                "How a price moved": _history,
+                "Your contracts and discounts": partial(_contracts, as_of),
+                "GPU offers": partial(_offers, as_of),
+                "Your own hardware": _owned,
+            },
+            key="prices-section",
+        )
     except CostlabError as error:
         look.refusal(error)
 
@@ -101,9 +107,7 @@ def _derivation(served: Sequence[catalog.Quote]) -> None:
         st.warning(quoted.stale_why, icon=":material/schedule:")
 
 
-@look.part
 def _book(as_of: date) -> None:
-    st.subheader("Every rate in the book")
     rows = catalog.prices()
     columns = st.columns(3)
     models = columns[0].multiselect("Models", sorted({row.model for row in rows}))
@@ -176,7 +180,6 @@ def _csv(rows: Sequence[Mapping[str, object]]) -> str:
 
 
 def _contracts(as_of: date) -> None:
-    st.subheader("Your contract prices and discounts")
     st.caption(
         "A contract is one more dated row: the list price stays in the book, every quote shows "
         "both, and taking a contract away is a row too."
@@ -258,9 +261,7 @@ def _state(row: catalog.Price, as_of: date) -> str:
     return "old or undated" if row.stale(as_of) else "current"
 
 
-@look.part
 def _history() -> None:
-    st.subheader("How a price moved")
     dated = [row for row in catalog.prices() if row.opens and row.unit == "second"]
     counts: dict[str, set[date]] = {}
     for row in dated:
@@ -299,9 +300,7 @@ def _history() -> None:
     )
 
 
-@look.part
 def _offers(as_of: date) -> None:
-    st.subheader("GPU offers")
     offers = catalog.offers(as_of)
     gpus = st.multiselect("GPUs", sorted({offer.gpu for offer in offers}), key="prices-gpus")
     st.dataframe(
@@ -327,9 +326,7 @@ def _offers(as_of: date) -> None:
     )
 
 
-@look.part
 def _owned() -> None:
-    st.subheader("Your own hardware as an offer")
     defaults = catalog.owned_inputs()
     chosen: dict[str, float] = {}
     columns = st.columns(3)

@@ -57,10 +57,15 @@ def page() -> None:
         figures = _answer(as_of, mode, audio, priced)
         _prices_and_ratings(priced)
         _ratings(as_of, mode, audio, priced)
-        _matrix()
-        _gap(as_of)
-        _entries(as_of)
-        _sources(as_of)
+        look.tabs(
+            {
+                "What each model can make": _matrix,
+                "How far open weights trail": partial(_gap, as_of),
+                "What you know": partial(_entries, as_of),
+                "What was read": partial(_sources, as_of),
+            },
+            key="quality-section",
+        )
         if figures:
             look.proof(figures, key="quality-proof")
     except CostlabError as error:
@@ -328,7 +333,6 @@ def _interval(figure: Figure | None) -> str:
 
 
 def _matrix() -> None:
-    st.subheader("What each model can make")
     rows = quality.matrix()
     st.dataframe(
         [
@@ -375,7 +379,6 @@ def _facts() -> None:
 
 
 def _gap(as_of: date) -> None:
-    st.subheader("How far open weights trail")
     columns = st.columns(3)
     generations = columns[0].slider("Generations ahead", 1, 8, 4, key="quality-generations")
     own = columns[1].toggle("Enter the share that a generation closes", key="quality-own-share")
@@ -477,7 +480,6 @@ def _gap(as_of: date) -> None:
 
 
 def _entries(as_of: date) -> None:
-    st.subheader("Enter what you know")
     st.caption(
         "An entry is one more dated row: what was published stays visible beside it, and taking "
         "it away is a row too."

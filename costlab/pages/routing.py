@@ -58,9 +58,14 @@ def page() -> None:
         with answer_here:
             _answer(answer)
             _flows_and_misses(answer)
-        _beside(asked, policy, known)
-        cheapest.section(asked)
-        _keep(policy, answer)
+        look.tabs(
+            {
+                "Beside other policies": partial(_beside, asked, policy, known),
+                "The cheapest split there is": partial(cheapest.section, asked),
+                "Keep it, hand it over": partial(_keep, policy, answer),
+            },
+            key="routing-section",
+        )
         look.proof(answer.figures(), key="routing-proof")
     except CostlabError as error:
         look.refusal(error)
@@ -309,7 +314,6 @@ def _limits(policy: routing.Policy, key: str) -> dict[str, Any]:
 def _beside(
     asked: scenarios.Scenario, policy: routing.Policy, known: Mapping[str, routing.Policy]
 ) -> None:
-    st.subheader("Beside other policies")
     tried = [policy, *(known[name] for name in BESIDE if name in known and name != policy.id)]
     rows = []
     for one in tried:
