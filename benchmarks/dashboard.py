@@ -168,11 +168,27 @@ WIDGETS: dict[str, tuple[Widget, ...]] = {
         Widget(label="GPU", move=_choose),
         Widget(label="Guidance", move=_toggle),
     ),
+    "decision": (
+        Widget(label="Months ahead", move=_slide),
+        Widget(label="What changes", move=_press),
+        Widget(label="Routing policy", move=_choose),
+    ),
+    "reports": (
+        Widget(label="Months", move=_slide),
+        Widget(label="Tax, %", move=_step, opens="Policy, currency"),
+    ),
+    "patterns": (
+        Widget(label="Pattern", move=_press),
+        Widget(label="Previews on", move=_choose),
+    ),
+    "quality": (
+        Widget(label="Compare Wan 2.2 with", move=_choose),
+        Widget(label="With sound", move=_toggle),
+    ),
+    "accuracy": (Widget(label="Draw with held out", move=_press),),
+    "benchmark": (Widget(label="Model", move=_choose),),
     "claims": (),
-    "patterns": (),
-    "quality": (),
-    "accuracy": (),
-    "benchmark": (),
+    "replay": (),
 }
 
 

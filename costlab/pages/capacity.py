@@ -30,6 +30,7 @@ WAYS = {
     "serverless": "serverless",
     "handed over": "some clips to an API",
 }
+MOST_SQUARES = 1500
 DAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
@@ -528,7 +529,7 @@ def _day(plan: fleet.FleetPlan) -> None:
         f"and {seen.waiting:,} people wait.{_sent_away(seen)} Of those who ask in this hour 95 % "
         f"start within {_time(seen.p95_wait_s)}; the longest wait is {_time(seen.longest_wait_s)}."
     )
-    _places_chart(pool, seen)
+    _squares(pool, seen)
 
 
 def _sent_away(seen: fleet.HourSeen) -> str:
@@ -545,52 +546,28 @@ def _places(pool: fleet.PoolPlan) -> str:
     return "GPUs" if pool.gpus_per_clip == 1 else f"groups of {pool.gpus_per_clip} GPUs"
 
 
-def _places_chart(pool: fleet.PoolPlan, seen: fleet.HourSeen) -> None:
-    """Draw one square for each place that renders, and one dot for each person who waits."""
+def _squares(pool: fleet.PoolPlan, seen: fleet.HourSeen) -> None:
+    """Draw one square for each place, full where it works, and one dot for each who waits."""
     most = max(one.slots for one in pool.day)
-    across = max(12, math.ceil(math.sqrt(most * 5)))
-    groups = (
-        ("makes a clip", 0, seen.rendering, BUSY, "square"),
-        ("ready", seen.rendering, seen.slots, PURCHASES["owned"][1], "square-open"),
-        ("given back", max(seen.slots, seen.rendering), most, IDLE, "square-open-dot"),
-    )
-    rows = math.ceil(most / across)
-    longest = min(max(one.waiting for one in pool.day), 3 * across)
-    queue = math.ceil(longest / across)
-    traces = [
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": name,
-            "x": [i % across for i in range(start, stop)],
-            "y": [-(i // across) for i in range(start, stop)],
-            "marker": {"symbol": symbol, "size": 14, "color": colour},
-            "hovertemplate": f"{name}<extra></extra>",
-        }
-        for name, start, stop, colour, symbol in groups
+    kinds = [
+        ("■", BUSY, seen.rendering, "at work"),
+        ("□", PURCHASES["owned"][1], seen.slots - seen.rendering, "ready"),
+        ("▫", IDLE, most - max(seen.slots, seen.rendering), "given back"),
+        ("●", WAITING, seen.waiting, "people wait"),
     ]
-    shown = min(seen.waiting, 3 * across)
-    traces.append(
-        {
-            "type": "scatter",
-            "mode": "markers",
-            "name": "waits",
-            "x": [i % across for i in range(shown)],
-            "y": [-(rows + 0.5 + i // across) for i in range(shown)],
-            "marker": {"symbol": "circle", "size": 11, "color": WAITING},
-            "hovertemplate": "a person who waits<extra></extra>",
-        }
+    shown = [kind for kind in kinds if kind[2] > 0]
+    squares = "".join(
+        f'<span style="color:{colour}">{mark * min(count, MOST_SQUARES)}</span>'
+        for mark, colour, count, _ in shown
     )
-    look.chart(
-        traces,
-        {
-            "height": 80 + 26 * (rows + queue),
-            "showlegend": True,
-            "legend": {"orientation": "h", "y": 1, "yanchor": "bottom"},
-            "xaxis": {"visible": False, "range": [-1, across]},
-            "yaxis": {"visible": False, "range": [-(rows + queue), 0.8]},
-        },
-        key="fleet-places",
+    legend = " ".join(
+        f'<span style="white-space:nowrap"><span style="color:{colour}">{mark}</span> '
+        f"{count:,} {words}&emsp;</span>"
+        for mark, colour, count, words in shown
+    )
+    st.html(
+        f'<div aria-hidden="true" style="font-size:1.35rem;line-height:1.25;letter-spacing:.18em;'
+        f'overflow-wrap:anywhere">{squares}</div><div>{legend}</div>'
     )
 
 

@@ -103,19 +103,26 @@ def _page(key: _Key) -> None:
     _answer(answer)
     st.subheader("What an accepted clip may cost")
     _distribution(answer)
-    st.subheader("What moves the answer")
     if answer.compared:
+        st.subheader("What moves the answer")
         _tornado(answer)
         return
+    look.tabs(
+        {
+            "What moves the answer": partial(_drivers, key),
+            "Where the answer flips": partial(_break_even, key),
+            "What to find out first": partial(_worth, key),
+        },
+        key="decision-section",
+    )
+
+
+def _drivers(key: _Key) -> None:
     left, right = st.columns([4, 3])
     with left:
-        _tornado(answer)
+        _tornado(_drawn(key))
     with right:
         _shares(key)
-    st.subheader("Where the answer flips")
-    _break_even(key)
-    st.subheader("What to find out first")
-    _worth(key)
 
 
 # ── The answer ────────────────────────────────────────────────────────────────────────────────
@@ -141,7 +148,7 @@ def _answer(answer: uncertainty.Decision) -> None:
     _tile(
         tiles[0],
         "Own GPUs win",
-        "–" if answer.p_own_wins is None else _chance(answer.p_own_wins),
+        "–" if answer.p_own_wins is None else present.percent(answer.p_own_wins),
         "",
         "The share of draws in which a kept clip costs less than on the best APIs.",
     )
@@ -153,11 +160,6 @@ def _answer(answer: uncertainty.Decision) -> None:
     _three(tiles[4], "USD saved by own GPUs", answer.saved_usd,
            "Over all months, for as many kept clips. Below zero APIs are cheaper.")  # fmt: skip
     look.remarks(answer.model.warnings)
-
-
-def _chance(share: float) -> str:
-    return present.percent(share) if 0.005 <= share <= 0.995 or share in (0, 1) else \
-        ("< 1 %" if share < 0.5 else "> 99 %")  # fmt: skip
 
 
 def _three(

@@ -77,8 +77,11 @@ class Decision:
             low, _, high = self.usd_per_clip
             return f"A kept clip costs ${low:.3g} to ${high:.3g}"
         side = "Own GPUs" if float(self.draws.saved_usd.mean()) > 0 else "APIs"
-        chance = f"{share:.0%}" if 0.005 <= share <= 0.995 else f"{share:.2%}"
-        return f"{side} for these clips: own GPUs win in {chance.replace('%', ' %')} of draws"
+        if 0 < share < 0.005 or 0.995 < share < 1:
+            chance = "< 1 %" if share < 0.5 else "> 99 %"
+        else:
+            chance = f"{100 * share:.0f} %"
+        return f"{side} for these clips: own GPUs win in {chance} of draws"
 
     @property
     def words(self) -> str:
@@ -91,7 +94,7 @@ class Decision:
         return (
             f"{self.headline}, at {cost} against ${self.api_usd_per_clip[1]:.3g} on the best APIs; "
             f"over {self.model.months} months own GPUs {'save' if mean > 0 else 'cost'} "
-            f"${abs(mean):,.0f}{'' if mean > 0 else ' more'} on average."
+            f"${float(f'{abs(mean):.3g}'):,.0f}{'' if mean > 0 else ' more'} on average."
         )
 
     def to_dict(self) -> dict[str, Any]:
