@@ -659,7 +659,7 @@ def _rent(plan: fleet.FleetPlan) -> None:
         {
             "height": 220,
             "xaxis": {"title": {"text": "USD a month"}, "tickprefix": "$", "rangemode": "tozero"},
-            "yaxis": {"autorange": "reversed", "automargin": True},
+            "yaxis": {"autorange": "reversed"},
         },
         key="fleet-rent",
     )

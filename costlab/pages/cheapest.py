@@ -65,11 +65,11 @@ def section(asked: scenarios.Scenario) -> None:
         ],
         {
             "height": 90 + 32 * len(rows),
-            "margin": {"l": 8, "r": 56, "t": 8, "b": 8},
+            "margin": {"r": 56},
             "xaxis": {
                 "title": {"text": "USD a month"}, "tickprefix": "$", "rangemode": "tozero",
             },
-            "yaxis": {"autorange": "reversed", "automargin": True},
+            "yaxis": {"autorange": "reversed"},
         },
         key="cheapest-bars",
     )  # fmt: skip

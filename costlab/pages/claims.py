@@ -73,9 +73,9 @@ def _answer(findings: list[claims.Finding]) -> None:
         ],
         {
             "height": 90 + 34 * len(far),
-            "margin": {"l": 8, "r": 48, "t": 8, "b": 8},
+            "margin": {"r": 48},
             "xaxis": {"title": {"text": "found over claimed (1 is right)"}, "rangemode": "tozero"},
-            "yaxis": {"autorange": "reversed", "automargin": True},
+            "yaxis": {"autorange": "reversed"},
             "shapes": [
                 {"type": "line", "x0": 1, "x1": 1, "yref": "paper", "y0": 0, "y1": 1,
                  "line": {"color": look.NOT_SERVED, "dash": "dot"}},

@@ -138,7 +138,7 @@ def _why(found: comparison.Comparison) -> None:
         ],
         {
             "height": 340,
-            "margin": {"l": 8, "r": 8, "t": 28, "b": 8},
+            "margin": {"t": 28},
             "yaxis": {"title": {"text": "USD a month"}, "tickprefix": "$", "rangemode": "tozero"},
         },
         key=f"why-{first.scenario.id}-{second.scenario.id}",

@@ -282,7 +282,7 @@ def _tornado(answer: uncertainty.Decision) -> None:
                 "zeroline": saved,
                 "zerolinewidth": 2,
             },
-            "yaxis": {"autorange": "reversed", "automargin": True},
+            "yaxis": {"autorange": "reversed"},
         },
         key="decision-tornado",
     )  # fmt: skip

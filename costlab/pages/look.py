@@ -194,9 +194,26 @@ def words(path: str) -> str:
 
 
 def chart(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any], *, key: str) -> None:
-    """Draw a Plotly chart given as data, in the page's own theme."""
-    base = {"margin": {"l": 8, "r": 8, "t": 8, "b": 8}, "showlegend": False}
-    figure = go.Figure({"data": list(data), "layout": {**base, **layout}}, skip_invalid=True)
+    """Draw a Plotly chart given as data, in the page's own theme.
+
+    Margins are set for the labels at hand: Plotly would find them by drawing everything twice.
+    """
+    whole: dict[str, Any] = {"showlegend": False, **layout}
+    names = [
+        line
+        for trace in data
+        if trace.get("orientation") == "h"
+        for name in trace["y"]
+        for line in str(name).split("<br>")
+    ]
+    x, y = whole.get("xaxis", {}), whole.get("yaxis", {})
+    left = 16 + 6.8 * max(map(len, names)) if names else 72 if y.get("title") else 52
+    bottom = 50 if x.get("title") else 30
+    whole["margin"] = {"l": left, "r": 12, "t": 10, "b": bottom, **whole.get("margin", {})}
+    whole["yaxis"] = {"automargin": False, **y}
+    if not any(isinstance(at, str) for trace in data for at in trace.get("x", ())[:1]):
+        whole["xaxis"] = {"automargin": False, **x}
+    figure = go.Figure({"data": list(data), "layout": whole}, skip_invalid=True)
     st.plotly_chart(figure, key=key, config={"displayModeBar": False})
 
 
@@ -241,7 +258,7 @@ def cost_bars(
         {
             "height": 90 + 30 * len(names),
             "xaxis": {"title": {"text": unit}, "rangemode": "tozero", "tickprefix": "$"},
-            "yaxis": {"autorange": "reversed", "automargin": True},
+            "yaxis": {"autorange": "reversed"},
         },
         key=key,
     )
@@ -287,7 +304,7 @@ def flows(parts: Iterable[tuple[str, str, float]], *, key: str) -> None:
             "height": 70 + 44 * len(whole),
             "uniformtext": {"minsize": 10, "mode": "hide"},
             "xaxis": {"tickformat": ".0%", "range": [0, 1.15 * max(whole.values(), default=1)]},
-            "yaxis": {"autorange": "reversed", "automargin": True},
+            "yaxis": {"autorange": "reversed"},
             "annotations": [
                 {
                     "x": share,

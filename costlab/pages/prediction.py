@@ -185,7 +185,7 @@ def _stages(answer: performance.Prediction) -> None:
         {
             "height": 300,
             "xaxis": {"title": {"text": "seconds"}, "rangemode": "tozero"},
-            "yaxis": {"autorange": "reversed", "automargin": True},
+            "yaxis": {"autorange": "reversed"},
         },
         key="prediction-stages",
     )
@@ -233,7 +233,7 @@ def _what_if(question: performance.Question) -> None:
         {
             "height": 340,
             "yaxis": {"title": {"text": "seconds a clip"}, "rangemode": "tozero"},
-            "xaxis": {"title": {"text": SWEEPS[str(by)]}, "automargin": True},
+            "xaxis": {"title": {"text": SWEEPS[str(by)]}},
         },
         key="prediction-sweep",
     )

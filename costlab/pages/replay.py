@@ -136,7 +136,7 @@ def _answer(done: Sequence[replay.Replay]) -> None:
             "xaxis": {
                 "title": {"text": "USD over the log"}, "tickprefix": "$", "rangemode": "tozero",
             },
-            "yaxis": {"autorange": "reversed", "automargin": True},
+            "yaxis": {"autorange": "reversed"},
         },
         key="replay-bars",
     )  # fmt: skip

@@ -100,7 +100,7 @@ def _week(mix: traffic.TrafficMix) -> None:
         {
             "height": 300,
             "xaxis": {"title": {"text": "hour of the day"}, "dtick": 3},
-            "yaxis": {"autorange": "reversed", "automargin": True},
+            "yaxis": {"autorange": "reversed"},
         },
         key="traffic-week",
     )
@@ -155,7 +155,7 @@ def _kinds(mix: traffic.TrafficMix) -> None:
             "xaxis": {
                 "title": {"text": "share of wanted clips"}, "tickformat": ".0%", "range": [0, 1],
             },
-            "yaxis": {"autorange": "reversed", "automargin": True},
+            "yaxis": {"autorange": "reversed"},
         },
         key="traffic-kinds",
     )  # fmt: skip
