@@ -280,8 +280,23 @@ def opens(content: bytes, name: str) -> bool:
     return "<html" in text.lower() if ending == "html" else bool(text.strip())
 
 
+@pytest.mark.parametrize("name", ["capacity", "decision", "prices", "quality", "routing"])
+def test_every_section_opens_and_a_link_leads_to_it(site: str, page: Any, name: str) -> None:
+    visit(page, f"{site}/{name}")
+    titles = page.get_by_role("tab").all_inner_texts()
+    assert len(titles) > 2
+    for title in titles:
+        page.get_by_role("tab", name=title).click()
+        browser.settle(page)
+        assert_sound(page)
+        assert page.get_by_role("tabpanel").first.inner_text().strip(), title
+    visit(page, page.url)
+    assert page.get_by_role("tab", selected=True).inner_text() == titles[-1]
+
+
 @pytest.mark.parametrize(
-    "name", [n for n in ("routing", "scenario", "prices", "reports") if n in browser.PAGES]
+    "name",
+    ["routing?routing-section=Keep+it%2C+hand+it+over", "scenario", "prices", "reports"],
 )
 def test_what_a_page_hands_out_arrives_and_opens(site: str, page: Any, name: str) -> None:
     visit(page, f"{site}/{name}")

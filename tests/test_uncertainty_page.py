@@ -8,12 +8,16 @@ from streamlit.testing.v1 import AppTest
 from costlab import scenarios, uncertainty
 from costlab.pages import decision
 
+FLIPS, FIND_OUT = "Where the answer flips", "What to find out first"
 
-def opened(scenario: str = "overnight-batch") -> AppTest:
+
+def opened(scenario: str = "overnight-batch", section: str = "") -> AppTest:
     app = AppTest.from_string(
         "from costlab.pages import decision\ndecision.page()", default_timeout=120
     )
     app.query_params["decision"] = scenario
+    if section:
+        app.session_state["decision-section"] = section
     app.run()
     assert not app.exception
     return app
@@ -27,13 +31,16 @@ def test_the_page_leads_with_the_library_s_answer() -> None:
     assert not app.error
     assert app.header[0].value == want.headline
     assert len(app.metric) == 5
-    text = " ".join(one.value for one in app.markdown)
-    assert "a firm quote for fal-wan2.2-a14b" in text
-    assert "flips at" in text
+    for section, words in {
+        FIND_OUT: "a firm quote for fal-wan2.2-a14b",
+        FLIPS: "flips at",
+    }.items():
+        text = " ".join(one.value for one in opened(section=section).markdown)
+        assert words in text
 
 
 def test_without_a_gpu_the_measurement_cannot_be_started_and_says_why() -> None:
-    app = opened()
+    app = opened(section=FIND_OUT)
     button = next(b for b in app.button if b.label == "Start this measurement")
     if button.disabled:
         assert any("Not now: " in one.value for one in app.caption)
@@ -46,7 +53,7 @@ def test_with_the_gpu_there_the_button_starts_that_measurement(
     here = {"found": [{"gpu": "H100-SXM"}], "reason": ""}
     monkeypatch.setattr(decision, "_devices", lambda: here)
     monkeypatch.setattr(decision.jobs, "start", lambda what, home: started.append(what))
-    app = opened()
+    app = opened(section=FIND_OUT)
     next(b for b in app.button if b.label == "Start this measurement").click().run()
     assert not app.exception
     assert started == [
@@ -56,7 +63,7 @@ def test_with_the_gpu_there_the_button_starts_that_measurement(
 
 
 def test_what_flips_it_can_be_chosen() -> None:
-    app = opened()
+    app = opened(section=FLIPS)
     before = [one.value for one in app.markdown]
     app.session_state["decision-driver"] = "api_price"
     app.run()

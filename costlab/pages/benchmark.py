@@ -280,6 +280,9 @@ def _stages(run: MeasuredClip) -> None:
             "yaxis": {"visible": False},
         },
         key="benchmark-stages",
+        alt="Seconds of one clip by stage: "
+        + ", ".join(f"{STAGES.get(n, (n,))[0]} {present.number(s, 's')}" for n, s in parts)
+        + ".",
     )
 
 
@@ -289,7 +292,8 @@ def _power(run_id: str) -> None:
     if run is None:
         return
     times, watts = _series(run.samples, "t_s"), _series(run.samples, "power_w")
-    if len(times) > 1 and any(value is not None for value in watts):
+    seen = [value for value in watts if value is not None]
+    if len(times) > 1 and seen:
         look.chart(
             [
                 {
@@ -307,6 +311,8 @@ def _power(run_id: str) -> None:
                 "yaxis": {"title": {"text": "board power (W)"}, "rangemode": "tozero"},
             },
             key="benchmark-power",
+            alt=f"Board power over the run: {min(seen):.0f} to {max(seen):.0f} W "
+            f"in {len(seen)} readings.",
         )
     with st.expander("The environment, the switches and the raw record"):
         st.json(

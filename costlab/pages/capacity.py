@@ -326,10 +326,12 @@ def _week(plan: fleet.FleetPlan) -> None:
         }
         for rental in rentals
     ]
+    rented = [sum(hour) for hour in zip(*(r.gpus_by_hour for r in rentals), strict=True)]
+    rendering = [sum(hour) for hour in zip(*(p.busy_by_hour for p in plan.pools), strict=True)]
     busy = {
         "type": "scatter",
         "x": hours,
-        "y": [sum(hour) for hour in zip(*(p.busy_by_hour for p in plan.pools), strict=True)],
+        "y": rendering,
         "customdata": [
             [label, share] for label, share in zip(labels, plan.utilisation_by_hour, strict=True)
         ],
@@ -352,6 +354,9 @@ def _week(plan: fleet.FleetPlan) -> None:
             "yaxis": {"title": {"text": "GPUs"}, "rangemode": "tozero"},
         },
         key="fleet-week",
+        alt="GPUs rented and GPUs rendering in each hour of a week: at most "
+        f"{max(rented, default=0)} are rented, and at most {max(rendering, default=0.0):.1f} "
+        "render.",
     )
 
 
@@ -455,6 +460,10 @@ def _curve(plan: fleet.FleetPlan) -> None:
             },
         },
         key="fleet-curve",
+        alt="Cost a month by the promised 95 % wait: "
+        f"{present.money(dollars[0])} for {_time(waits[0])}, {present.money(dollars[-1])} for "
+        f"{_time(waits[-1])}; the promise of {_time(waits[here])} costs "
+        f"{present.money(dollars[here])}.",
     )
 
 
@@ -468,6 +477,7 @@ def _waits(plan: fleet.FleetPlan) -> None:
         "promise holds where the bar at the promised wait stays under the dotted line."
     )
     seconds = [s for s, _, _ in worst.waits]
+    late = dict(zip(seconds, worst.waits, strict=True)).get(plan.scenario.p95_wait_s)
     look.chart(
         [
             {
@@ -503,6 +513,7 @@ def _waits(plan: fleet.FleetPlan) -> None:
             "yaxis": {"title": {"text": "share of people"}, "tickformat": ".0%"},
         },
         key="fleet-waits",
+        alt=WAITS_ALT,
     )
 
 
@@ -617,6 +628,10 @@ def _break_even(plan: fleet.FleetPlan) -> None:
             },
         },
         key="fleet-volume",
+        alt="Cost per accepted clip by clips wanted a month: on own GPUs "
+        + " and ".join(f"{present.money(cost)} at {n:,.0f}" for n, cost in ends)
+        + (f"; {best[0]}, the cheapest API, {present.money(best[1])}" if best else "")
+        + ".",
     )
     st.dataframe(
         [
@@ -662,6 +677,9 @@ def _rent(plan: fleet.FleetPlan) -> None:
             "yaxis": {"autorange": "reversed"},
         },
         key="fleet-rent",
+        alt="Where the month's money goes: "
+        + ", ".join(f"{title} {present.money(figure.value)}" for title, figure, _ in figures)
+        + ".",
     )
     summary = plan.summary
     total, used = summary["usd_per_accepted_clip"], summary["usage_usd_per_accepted_clip"]

@@ -72,6 +72,9 @@ def section(asked: scenarios.Scenario) -> None:
             "yaxis": {"autorange": "reversed"},
         },
         key="cheapest-bars",
+        alt="Cost a month, cheapest first: "
+        + ", ".join(f"{name} {present.money(usd)}" for name, usd, *_ in rows)
+        + ".",
     )  # fmt: skip
     left, right = st.columns(2)
     with left:
@@ -207,5 +210,11 @@ def _frontier(asked: scenarios.Scenario, limits: optimise.Limits) -> None:
             },
         },
         key="cheapest-pareto",
+        alt="Cost per accepted clip by mean rating: "
+        + " and ".join(
+            f"{present.money(point.usd_per_accepted_clip)} at {point.mean_rating:.0f} points"
+            for point in (points[0], points[-1])
+        )
+        + f", the ends of {len(points)} splits.",
     )  # fmt: skip
     st.caption("Only routes with a public rating are on this curve. Hover to see each split.")

@@ -116,6 +116,7 @@ def _why(found: comparison.Comparison) -> None:
     labels = [first.scenario.title, *(c.name for c in found.changes), second.scenario.title]
     if labels[0] == labels[-1]:
         labels[0], labels[-1] = first.scenario.id, second.scenario.id
+    largest = max(found.changes, key=lambda change: abs(change.usd))
     look.chart(
         [
             {
@@ -142,6 +143,9 @@ def _why(found: comparison.Comparison) -> None:
             "yaxis": {"title": {"text": "USD a month"}, "tickprefix": "$", "rangemode": "tozero"},
         },
         key=f"why-{first.scenario.id}-{second.scenario.id}",
+        alt=f"From {present.money(totals[0])} a month for {labels[0]} to {present.money(totals[1])} "
+        f"for {labels[-1]}, change by change. The largest is {largest.name}, "
+        f"{present.money(largest.usd)}.",
     )
     st.caption(
         "Each change's part is its effect averaged over every order of making the changes "

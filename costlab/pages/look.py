@@ -193,9 +193,13 @@ def words(path: str) -> str:
     )
 
 
-def chart(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any], *, key: str) -> None:
+def chart(
+    data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any], *, key: str, alt: str
+) -> None:
     """Draw a Plotly chart given as data, in the page's own theme.
 
+    ``alt`` is read out in the chart's place: a sentence or two of plain words, without markup, that
+    say what is drawn and its main finding with its numbers.
     Margins are set for the labels at hand: Plotly would find them by drawing everything twice.
     """
     whole: dict[str, Any] = {"showlegend": False, **layout}
@@ -214,7 +218,7 @@ def chart(data: Sequence[Mapping[str, Any]], layout: Mapping[str, Any], *, key: 
     if not any(isinstance(at, str) for trace in data for at in trace.get("x", ())[:1]):
         whole["xaxis"] = {"automargin": False, **x}
     figure = go.Figure({"data": list(data), "layout": whole}, skip_invalid=True)
-    st.plotly_chart(figure, key=key, config={"displayModeBar": False})
+    st.plotly_chart(figure, key=key, config={"displayModeBar": False}, alt=alt)
 
 
 def cost_bars(
@@ -232,6 +236,12 @@ def cost_bars(
     values = [float(figure.value) for figure in figures]
     above = [f.range.high - v if f.range else None for f, v in zip(figures, values, strict=True)]
     below = [v - f.range.low if f.range else None for f, v in zip(figures, values, strict=True)]
+    costs = f"{unit.replace('USD', 'Cost')}, {len(names)} drawn"
+    if names:
+        ordered = sorted(zip(values, names, strict=True))
+        (least, cheapest), (most, dearest) = ordered[0], ordered[-1]
+        costs += f": {cheapest} is cheapest at {present.money(least)}"
+        costs += f", {dearest} dearest at {present.money(most)}" if len(names) > 1 else ""
     chart(
         [
             {
@@ -261,6 +271,7 @@ def cost_bars(
             "yaxis": {"autorange": "reversed"},
         },
         key=key,
+        alt=f"{costs}.",
     )
 
 
@@ -275,7 +286,8 @@ def flows(parts: Iterable[tuple[str, str, float]], *, key: str) -> None:
         mine[segment] = mine.get(segment, 0.0) + share
     whole = {route: sum(mine.values()) for route, mine in by_route.items()}
     bars: list[tuple[str, str, float, float]] = []
-    for route in sorted(whole, key=lambda name: -whole[name]):
+    busiest = sorted(whole, key=lambda name: -whole[name])
+    for route in busiest:
         start = 0.0
         for segment, share in sorted(by_route[route].items(), key=lambda item: -item[1]):
             bars.append((route, segment, start, share))
@@ -317,6 +329,9 @@ def flows(parts: Iterable[tuple[str, str, float]], *, key: str) -> None:
             ],
         },
         key=key,
+        alt="Where the wanted clips go: "
+        + (", ".join(f"{present.percent(whole[name])} to {name}" for name in busiest) or "nowhere")
+        + ".",
     )
 
 

@@ -188,6 +188,9 @@ def _stages(answer: performance.Prediction) -> None:
             "yaxis": {"autorange": "reversed"},
         },
         key="prediction-stages",
+        alt="Seconds of one clip by stage: "
+        + ", ".join(f"{STAGES.get(n, (n,))[0]} {present.number(s, 's')}" for n, s in parts.items())
+        + ".",
     )
     st.caption(
         f"{answer.high_noise_steps} steps on the high-noise expert, "
@@ -211,6 +214,8 @@ def _what_if(question: performance.Question) -> None:
         return
     values = [answer.seconds for _, answer in answers]
     ranges = [answer.ranges["seconds"] for _, answer in answers]
+    ordered = sorted(zip(values, (name for name, _ in answers), strict=True))
+    (least, fastest), (most, slowest) = ordered[0], ordered[-1]
     line = by != "gpu"
     bars = {
         "type": "data",
@@ -236,6 +241,9 @@ def _what_if(question: performance.Question) -> None:
             "xaxis": {"title": {"text": SWEEPS[str(by)]}},
         },
         key="prediction-sweep",
+        alt=f"Seconds a clip by {SWEEPS[str(by)]}, {len(values)} drawn: "
+        f"{present.number(least, 's')} with {fastest} at best, "
+        f"{present.number(most, 's')} with {slowest} at worst.",
     )
     if len(answers) < len(names):
         left_out = len(names) - len(answers)

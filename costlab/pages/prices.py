@@ -276,6 +276,8 @@ def _history() -> None:
     for row in dated:
         if row.model == model:
             series.setdefault(row.sku, []).append(row)
+    seen = [row.usd_per_unit for rows in series.values() for row in rows]
+    changed = sum(len({row.usd_per_unit for row in rows}) > 1 for rows in series.values())
     look.chart(
         [
             {
@@ -297,6 +299,8 @@ def _history() -> None:
             "xaxis": {"title": {"text": "first seen on"}},
         },
         key="prices-history",
+        alt=f"Price of a second of {model} by the day it was first seen, sold in {len(series)} ways: "
+        f"{present.money(min(seen))} to {present.money(max(seen))}; {changed} of the prices moved.",
     )
 
 

@@ -283,6 +283,13 @@ def _scatter(rated: Sequence[Priced], on_line: Sequence[Priced]) -> None:
             "yaxis": {"title": {"text": "arena points"}},
         },
         key="quality-frontier",
+        alt=f"Rating against the price of a clip, {len(rated)} offers. Nothing is both cheaper and "
+        "better than: "
+        + ", ".join(
+            f"{row.model} {present.money(_usd(row))} at {_value(row.rating):.0f} points"
+            for row in on_line
+        )
+        + ".",
     )
     st.caption("Hollow marks: the price is old or undated. The dotted line joins what is worth it.")
 
@@ -418,6 +425,9 @@ def _gap(as_of: date) -> None:
                 "yaxis": {"title": {"text": "points behind the best"}, "rangemode": "tozero"},
             },
             key="quality-gap-past",
+            alt="Points that open weights are behind the best model of the arena: "
+            + " and ".join(f"{day.points:.0f} on {day.day}" for day in (past[0], past[-1]))
+            + f", the ends of {len(past)} snapshots.",
         )
     with right:
         ranges = [figure.range for figure in answer.gaps]
@@ -449,6 +459,8 @@ def _gap(as_of: date) -> None:
                 "yaxis": {"title": {"text": "points behind the best"}, "rangemode": "tozero"},
             },
             key="quality-gap-next",
+            alt="Points that open weights are behind the best, projected: "
+            f"{values[0]:.0f} now, {values[-1]:.0f} after {generations} generations.",
         )
     last = answer.gaps[-1]
     st.caption(

@@ -139,6 +139,12 @@ def _answer(done: Sequence[replay.Replay]) -> None:
             "yaxis": {"autorange": "reversed"},
         },
         key="replay-bars",
+        alt="Cost of the whole log: "
+        + ", ".join(
+            f"{found.policy.title if found.policy else 'as logged'} {present.money(found.usd)}"
+            for found in done
+        )
+        + ".",
     )  # fmt: skip
     st.dataframe(
         [

@@ -12,7 +12,7 @@ from typing import Any
 import streamlit as st
 from streamlit.delta_generator import DeltaGenerator
 
-from costlab import finance, report, routing, scenarios, store
+from costlab import finance, present, report, routing, scenarios, store
 from costlab.core import CostlabError, InvalidArgument, canonical_json, content_hash, plain
 from costlab.pages import background, choose, look
 from costlab.report import close, paper, text
@@ -228,6 +228,7 @@ def _chart(found: report.Report) -> None:
     figures = [month.figures() for month in months]
     amortised = [one["usd_amortised"] for one in figures]
     values = [float(one.value) for one in amortised]
+    differ = sum(one["usd_cash"].value != one["usd_amortised"].value for one in figures)
     look.chart(
         [
             {
@@ -274,6 +275,9 @@ def _chart(found: report.Report) -> None:
             "yaxis": {"title": {"text": "USD a month"}, "tickprefix": "$", "rangemode": "tozero"},
         },
         key="report-months-chart",
+        alt=f"Amortised cost of each of {len(months)} months: "
+        f"{present.money(values[0])} in {months[0].name}, {present.money(values[-1])} in "
+        f"{months[-1].name}; in {differ} of them another sum is to be paid.",
     )
 
 

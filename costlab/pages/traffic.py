@@ -84,6 +84,7 @@ def _week(mix: traffic.TrafficMix) -> None:
     mean = mix.clips_per_month / HOURS_PER_MONTH
     hours = [mean * factor for factor in mix.hours_of_week]
     rows = [hours[24 * day : 24 * day + 24] for day in range(len(DAYS))]
+    busiest = hours.index(max(hours))
     look.chart(
         [
             {
@@ -103,6 +104,8 @@ def _week(mix: traffic.TrafficMix) -> None:
             "yaxis": {"autorange": "reversed"},
         },
         key="traffic-week",
+        alt=f"Clips wanted in each hour of a week: most on {DAYS[busiest // 24]} at "
+        f"{busiest % 24}:00, {hours[busiest]:,.0f} clips an hour, with a mean of {mean:,.0f}.",
     )
 
 
@@ -112,12 +115,13 @@ def _months(mix: traffic.TrafficMix) -> None:
         date(start.year + (start.month - 1 + k) // 12, (start.month - 1 + k) % 12 + 1, 1)
         for k in range(24)
     ]
+    wanted = [mix.volume(mix.clips_per_month, start, month) for month in months]
     look.chart(
         [
             {
                 "type": "bar",
                 "x": [month.strftime("%Y-%m") for month in months],
-                "y": [mix.volume(mix.clips_per_month, start, month) for month in months],
+                "y": wanted,
                 "marker": {"color": look.PALETTE[0]},
                 "hovertemplate": "%{x}: %{y:,.0f} clips<extra></extra>",
             }
@@ -128,6 +132,8 @@ def _months(mix: traffic.TrafficMix) -> None:
             "xaxis": {"type": "category", "nticks": 8},
         },
         key="traffic-months",
+        alt=f"Clips wanted a month over two years: {wanted[0]:,.0f} in {months[0]:%Y-%m}, "
+        f"{wanted[-1]:,.0f} in {months[-1]:%Y-%m}.",
     )
 
 
@@ -158,6 +164,9 @@ def _kinds(mix: traffic.TrafficMix) -> None:
             "yaxis": {"autorange": "reversed"},
         },
         key="traffic-kinds",
+        alt="Share of wanted clips by kind of request: "
+        + ", ".join(f"{segment.name} {present.percent(segment.share)}" for segment in ordered)
+        + ".",
     )  # fmt: skip
 
 
