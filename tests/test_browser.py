@@ -63,6 +63,13 @@ NAMELESS = """
 }
 """
 
+# Charts that a screen reader would pass over without a word.
+UNSAID = """
+() => [...document.querySelectorAll("[data-testid=stPlotlyChart]")]
+  .filter((one) => !one.ariaLabel?.trim())
+  .map((one) => one.outerHTML.slice(0, 160))
+"""
+
 
 @pytest.fixture(scope="module")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -118,6 +125,7 @@ def assert_sound(page: Any) -> None:
     assert page.locator("[data-testid=stException]").count() == 0
     errors = page.locator("[data-testid=stAlertContentError]")
     assert errors.count() == 0, errors.all_inner_texts()
+    assert page.evaluate(UNSAID) == []
 
 
 def metrics(page: Any) -> dict[str, str]:

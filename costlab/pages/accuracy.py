@@ -118,8 +118,8 @@ def _scatter(one: HeldOut) -> None:
             "yaxis": {"title": {"text": "predicted seconds a clip"}, "type": "log"},
         },
         key="accuracy-scatter",
-        alt=f"Predicted against published seconds of {len(points)} clips, {one.name} held out: half "
-        f"are off by {present.percent(one.median)} or less, and {present.percent(one.coverage)} lie "
-        "inside their 90 % interval.",
+        alt=f"Predicted against published seconds of {len(points)} clips, held out by {one.name}: "
+        f"half are off by {present.percent(one.median)} or less, and "
+        f"{present.percent(one.coverage)} lie inside their 90 % interval.",
     )
     st.caption("Orange points lie outside their 90 % interval. Both axes are logarithmic.")

@@ -477,7 +477,6 @@ def _waits(plan: fleet.FleetPlan) -> None:
         "promise holds where the bar at the promised wait stays under the dotted line."
     )
     seconds = [s for s, _, _ in worst.waits]
-    late = dict(zip(seconds, worst.waits, strict=True)).get(plan.scenario.p95_wait_s)
     look.chart(
         [
             {
@@ -513,7 +512,12 @@ def _waits(plan: fleet.FleetPlan) -> None:
             "yaxis": {"title": {"text": "share of people"}, "tickformat": ".0%"},
         },
         key="fleet-waits",
-        alt=WAITS_ALT,
+        alt=f"Share of people who wait for {worst.route} in the busiest hour: "
+        + ", ".join(
+            f"{present.percent(rush)} {f'over {_time(s)}' if s else 'at all'}"
+            for s, rush, _ in worst.waits
+        )
+        + ".",
     )
 
 
@@ -629,8 +633,14 @@ def _break_even(plan: fleet.FleetPlan) -> None:
         },
         key="fleet-volume",
         alt="Cost per accepted clip by clips wanted a month: on own GPUs "
-        + " and ".join(f"{present.money(cost)} at {n:,.0f}" for n, cost in ends)
-        + (f"; {best[0]}, the cheapest API, {present.money(best[1])}" if best else "")
+        + " and ".join(
+            f"{present.money(cost)} at {volume:,.0f}"
+            for volume, cost in (plan.cost_by_volume[0], plan.cost_by_volume[-1])
+        )
+        + "".join(
+            f"; {one.api}, the cheapest API, {present.money(one.usd_per_accepted_clip or 0)}"
+            for one in able[:1]
+        )
         + ".",
     )
     st.dataframe(
@@ -678,7 +688,7 @@ def _rent(plan: fleet.FleetPlan) -> None:
         },
         key="fleet-rent",
         alt="Where the month's money goes: "
-        + ", ".join(f"{title} {present.money(figure.value)}" for title, figure, _ in figures)
+        + "; ".join(f"{title} {present.money(figure.value)}" for title, figure, _ in figures)
         + ".",
     )
     summary = plan.summary

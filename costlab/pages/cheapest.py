@@ -73,7 +73,7 @@ def section(asked: scenarios.Scenario) -> None:
         },
         key="cheapest-bars",
         alt="Cost a month, cheapest first: "
-        + ", ".join(f"{name} {present.money(usd)}" for name, usd, *_ in rows)
+        + "; ".join(f"{name} {present.money(usd)}" for name, usd, *_ in rows)
         + ".",
     )  # fmt: skip
     left, right = st.columns(2)

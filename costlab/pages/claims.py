@@ -82,8 +82,8 @@ def _answer(findings: list[claims.Finding]) -> None:
             ],
         },
         key="claims-far",
-        alt=f"What is found over what is claimed, for the {len(far)} claims furthest off. Furthest: "
-        f"{far[0][0].claim}, {far[0][1]:.2g} times what is claimed.",
+        alt=f"What is found over what is claimed, for the {len(far)} claims furthest off. "
+        f"Furthest is {far[0][0].claim}: found {far[0][1]:.2g} times what is claimed.",
     )  # fmt: skip
 
 

@@ -143,9 +143,9 @@ def _why(found: comparison.Comparison) -> None:
             "yaxis": {"title": {"text": "USD a month"}, "tickprefix": "$", "rangemode": "tozero"},
         },
         key=f"why-{first.scenario.id}-{second.scenario.id}",
-        alt=f"From {present.money(totals[0])} a month for {labels[0]} to {present.money(totals[1])} "
-        f"for {labels[-1]}, change by change. The largest is {largest.name}, "
-        f"{present.money(largest.usd)}.",
+        alt=f"From {present.money(totals[0])} a month for {labels[0]} to "
+        f"{present.money(totals[1])} for {labels[-1]}, change by change. The largest is "
+        f"{largest.name}, {present.money(largest.usd)}.",
     )
     st.caption(
         "Each change's part is its effect averaged over every order of making the changes "

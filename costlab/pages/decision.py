@@ -233,9 +233,9 @@ def _distribution(answer: uncertainty.Decision) -> None:
             },
         },
         key="decision-distribution",
-        alt=f"Cost per accepted clip over {len(sides[0][1]):,} draws. In the middle draw: "
-        + ", ".join(f"{name} {present.money(np.median(values))}" for name, values, _ in sides)
-        + f". Projected today: {present.money(answer.centre_usd_per_clip)}.",
+        alt=f"Cost per accepted clip over {len(sides[0][1]):,} draws. In the middle draw "
+        + " and ".join(f"{present.money(np.median(v))} with {name}" for name, v, _ in sides)
+        + f"; {present.money(answer.centre_usd_per_clip)} as projected today.",
     )
 
 
@@ -290,8 +290,8 @@ def _tornado(answer: uncertainty.Decision) -> None:
         key="decision-tornado",
         alt=f"How far each of {len(shown)} inputs moves "
         f"{'what own GPUs save' if saved else 'the cost per accepted clip'}, "
-        f"{present.money(centre)} as projected. {shown[0].input.label} moves it furthest: "
-        f"{present.money(ends[0][0])} at its P10, {present.money(ends[0][1])} at its P90.",
+        f"{present.money(centre)} as projected. Furthest: {shown[0].input.label}, to "
+        f"{present.money(ends[0][0])} at its P10 and {present.money(ends[0][1])} at its P90.",
     )  # fmt: skip
 
 
@@ -378,8 +378,8 @@ def _break_even(key: _Key) -> None:
                       **({"type": "log", "dtick": "D2"} if wide else {"rangemode": "tozero"})},
         },
         key="decision-flip",
-        alt="Cost per accepted clip of own GPUs and of the best APIs against "
-        f"{DRIVERS[str(driver)][1]}. {_flip_words(found).replace('**', '')}",
+        alt="Cost per accepted clip of own GPUs and of the best APIs by "
+        f"{' in '.join(DRIVERS[str(driver)])}. {_flip_words(found).replace('**', '')}",
     )  # fmt: skip
     st.caption(
         "Lines are the middle draw, bands hold 80 % of draws; the pink strip is where the answer "

@@ -330,7 +330,7 @@ def flows(parts: Iterable[tuple[str, str, float]], *, key: str) -> None:
         },
         key=key,
         alt="Where the wanted clips go: "
-        + (", ".join(f"{present.percent(whole[name])} to {name}" for name in busiest) or "nowhere")
+        + (", ".join(f"{name} {present.percent(whole[name])}" for name in busiest) or "nowhere")
         + ".",
     )
 

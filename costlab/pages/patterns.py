@@ -479,7 +479,7 @@ def _lines(
             "yaxis": {"title": {"text": y}, "range": [0, top * 1.08], "tickprefix": "$"},
         },
         key=f"pattern-chart-{answer.pattern}",
-        alt=f"{y} by {x.lower()}: {', '.join(answer.curves)}. {answer.words}",
+        alt=f"{y} by {x.lower()}: {'; '.join(answer.curves)}. {answer.words}",
     )  # fmt: skip
 
 
@@ -605,7 +605,7 @@ def _next_chart(answer: patterns.Answer) -> None:
             "yaxis": {"title": {"text": "USD a month"}, "rangemode": "tozero", "tickprefix": "$"},
         },
         key="pattern-chart-next",
-        alt=f"USD a month, month by month: {', '.join(answer.curves)}. {answer.words}",
+        alt=f"USD a month, month by month: {'; '.join(answer.curves)}. {answer.words}",
     )
 
 

@@ -299,8 +299,9 @@ def _history() -> None:
             "xaxis": {"title": {"text": "first seen on"}},
         },
         key="prices-history",
-        alt=f"Price of a second of {model} by the day it was first seen, sold in {len(series)} ways: "
-        f"{present.money(min(seen))} to {present.money(max(seen))}; {changed} of the prices moved.",
+        alt=f"Price of a second of {model} by the day it was first seen, sold in {len(series)} "
+        f"ways: {present.money(min(seen))} to {present.money(max(seen))}; {changed} of these "
+        "prices moved.",
     )
 
 

@@ -140,7 +140,7 @@ def _answer(done: Sequence[replay.Replay]) -> None:
         },
         key="replay-bars",
         alt="Cost of the whole log: "
-        + ", ".join(
+        + "; ".join(
             f"{found.policy.title if found.policy else 'as logged'} {present.money(found.usd)}"
             for found in done
         )
