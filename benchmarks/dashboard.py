@@ -83,7 +83,7 @@ class Widget:
     label: str
     move: Callable[[Any, str, int], None]
     opens: str = ""
-    """The expander that it stands in."""
+    """The expander or section that it stands in."""
 
 
 def _step(page: Any, label: str, _turn: int) -> None:
@@ -96,7 +96,10 @@ def _step(page: Any, label: str, _turn: int) -> None:
 
 def _choose(page: Any, label: str, turn: int) -> None:
     """Pick another of the offered options with the arrow keys."""
-    page.get_by_role("combobox", name=label).first.click()
+    field = page.get_by_role("combobox", name=label).first
+    field.scroll_into_view_if_needed()  # a list closes where the page scrolls
+    page.wait_for_timeout(200)
+    field.click()
     options = page.get_by_role("option")
     options.first.wait_for()
     options.nth(turn % min(4, options.count())).click()
@@ -162,6 +165,7 @@ WIDGETS: dict[str, tuple[Widget, ...]] = {
     "capacity": (
         Widget(label="Growth a month (%)", move=_step),
         Widget(label="Two kinds of GPU may share the work", move=_toggle),
+        Widget(label="Hour", move=_slide),
     ),
     "prediction": (
         Widget(label="Steps", move=_slide),
@@ -170,7 +174,7 @@ WIDGETS: dict[str, tuple[Widget, ...]] = {
     ),
     "decision": (
         Widget(label="Months ahead", move=_slide),
-        Widget(label="What changes", move=_press),
+        Widget(label="What changes", move=_press, opens="Where the answer flips"),
         Widget(label="Routing policy", move=_choose),
     ),
     "reports": (
@@ -239,7 +243,11 @@ def change_ms(page: Any, widget: Widget, turn: int) -> float:
 
 def changes_ms(page: Any, widget: Widget, changes: int) -> list[float]:
     """Return the times of many changes, the first few left out."""
-    if widget.opens:
+    section = page.get_by_role("tab", name=widget.opens)
+    if widget.opens and section.count():
+        section.first.click()
+        page.wait_for_timeout(1000)
+    elif widget.opens:
         summary = page.locator("summary", has_text=widget.opens).first
         if summary.evaluate("e => !e.parentElement.open"):
             summary.click()

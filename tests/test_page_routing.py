@@ -15,6 +15,7 @@ def opened(page: str) -> AppTest:
     app = AppTest.from_string(
         f"from costlab.pages import {page}\n{page}.page()", default_timeout=120
     )
+    app.session_state[f"{page}-edit"] = True
     app.run()
     assert not app.exception
     return app

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from functools import wraps
 from pathlib import Path
 from typing import Any, ParamSpec
@@ -118,6 +119,18 @@ def folded(title: str, draw: Callable[[], object], *, key: str) -> None:
             draw()
 
 
+def editor(title: str, *, key: str) -> AbstractContextManager[Any] | None:
+    """Return the folded section of an editor from its first opening on, and None before that.
+
+    What is changed in it holds after it is folded again, so it is then drawn every time.
+    """
+    section = st.expander(title, key=key, icon=":material/tune:", on_change="rerun")
+    seen = f"{key}-seen"
+    if section.open:
+        st.session_state[seen] = True
+    return section if seen in st.session_state else None
+
+
 @part
 def tabs(sections: Mapping[str, Callable[[], object]], *, key: str) -> None:
     """Draw the one of several sections that a person has opened; the address remembers which.
@@ -206,12 +219,12 @@ def chart(
     names = [
         line
         for trace in data
-        if trace.get("orientation") == "h"
-        for name in trace["y"]
-        for line in str(name).split("<br>")
+        for name in trace.get("y", ())
+        if isinstance(name, str)
+        for line in name.split("<br>")
     ]
     x, y = whole.get("xaxis", {}), whole.get("yaxis", {})
-    left = 16 + 6.8 * max(map(len, names)) if names else 72 if y.get("title") else 52
+    left = 16 + 6.4 * max(map(len, names)) if names else 72 if y.get("title") else 52
     bottom = 50 if x.get("title") else 30
     whole["margin"] = {"l": left, "r": 12, "t": 10, "b": bottom, **whole.get("margin", {})}
     whole["yaxis"] = {"automargin": False, **y}

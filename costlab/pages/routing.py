@@ -157,7 +157,10 @@ def _flows_and_misses(answer: projection.Projection) -> None:
 
 def _edit(policy: routing.Policy) -> routing.Policy:
     """Return the policy as edited; raises `BadData` naming what it gets wrong."""
-    with st.expander("Change the policy", icon=":material/tune:"):
+    section = look.editor("Change the policy", key="routing-edit")
+    if section is None:
+        return policy
+    with section:
         body: dict[str, Any] = plain(policy)
         key = f"rules-{policy.id}"
         if policy.kind == "rules":

@@ -185,7 +185,10 @@ def _said(segment: traffic.Segment) -> str:
 def _edit(mix: traffic.TrafficMix) -> traffic.TrafficMix:
     """Return the mix as edited; raises `BadData` naming what it gets wrong."""
     key = f"mix-{mix.id}"
-    with st.expander("Change the traffic", icon=":material/tune:"):
+    section = look.editor("Change the traffic", key="traffic-edit")
+    if section is None:
+        return mix
+    with section:
         first, second = st.columns(2)
         clips = first.number_input(
             "Clips wanted a month", value=float(mix.clips_per_month), step=1000.0, min_value=0.0,
