@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
-from costlab import projection, routing, traffic
+from costlab import projection, routing, store, traffic
 from costlab.core import plain, usd
 from costlab.scenarios import Scenario
 
@@ -64,6 +64,7 @@ def _bill(answer: projection.Projection) -> int:
     return sum(line.micro_usd for line in answer.bill)
 
 
+@store.still()
 def compare(
     first: Scenario,
     second: Scenario,

@@ -12,7 +12,7 @@ from datetime import date
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from costlab import routing, traffic
+from costlab import routing, store, traffic
 from costlab.core import Figure, InvalidArgument, Range, brief, micro_usd, plain, usd
 from costlab.finance import epochs as _epochs
 from costlab.finance import ledger
@@ -351,6 +351,7 @@ def _charge_dict(charge: Charge) -> dict[str, Any]:
     }
 
 
+@store.still()
 def months(
     scenario: Scenario,
     *,

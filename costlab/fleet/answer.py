@@ -427,6 +427,7 @@ _REMEMBERED: OrderedDict[str, tuple[FleetPlan, float]] = OrderedDict()
 _MOST_REMEMBERED = 64
 
 
+@store.still()
 def plan(
     scenario: Scenario,
     *,

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import TYPE_CHECKING, Any, Literal
 
-from costlab import projection, routing, traffic
+from costlab import projection, routing, store, traffic
 from costlab.core import (
     Basis,
     CannotServe,
@@ -247,6 +247,7 @@ def problem(
     return case(scenario, mix, limits or Limits()).problem
 
 
+@store.still()
 def optimise(
     scenario: Scenario,
     mix: traffic.TrafficMix | None = None,
@@ -279,6 +280,7 @@ def optimise(
     return _answer(asked, best, bound, integer, policy, tried)
 
 
+@store.still()
 def pareto(
     scenario: Scenario,
     mix: traffic.TrafficMix | None = None,

@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from costlab import catalog, performance, quality, routing, traffic
+from costlab import catalog, performance, quality, routing, store, traffic
 from costlab.core import Basis, InvalidArgument, UnknownName, usd
 from costlab.finance import MOST_MONTHS, Terms
 from costlab.finance.epochs import Epoch, cut
@@ -167,6 +167,7 @@ class Model:
         )
 
 
+@store.still()
 def compile(
     scenario: Scenario,
     *,
