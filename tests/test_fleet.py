@@ -4,6 +4,8 @@ import json
 import math
 from dataclasses import replace
 from decimal import Decimal
+from fractions import Fraction
+from itertools import pairwise
 from typing import Any
 
 import pytest
@@ -150,6 +152,40 @@ def test_a_slot_more_in_any_hour_never_rents_for_less(
     assert dearer.usd_per_week >= rent.usd_per_week - 1e-6
     level = search.cheapest_rent(needed, buys, by_the_hour=False)
     assert level.usd_per_week >= rent.usd_per_week - 1e-6
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    base=st.lists(st.integers(0, 9), min_size=168, max_size=168),
+    factor=st.sampled_from([1, 2, 3]),
+    cold=st.floats(0, 1),
+)
+def test_the_cheapest_mix_is_that_of_trying_every_base(
+    base: list[int], factor: int, cold: float
+) -> None:
+    import numpy as np
+
+    offers = catalog.offers(scenarios.scenario("social-app").date, gpu="H100-SXM")
+    reserved = next(one for one in offers if one.purchase == "reserved")
+    by_hour = next(one for one in offers if one.purchase == "on_demand")
+    all_week = work.Buy(offer=reserved, gpus=2, slots=2, usd_per_hour=3.0, cold_hours=0.0,
+                        interruptions_per_h=0)  # fmt: skip
+    hourly = work.Buy(offer=by_hour, gpus=1, slots=1, usd_per_hour=2.0, cold_hours=cold,
+                      interruptions_per_h=0)  # fmt: skip
+    base[0] = max(base[0], 1)
+    slots = np.array(base, np.int64)
+    found = search.cheapest_rent(
+        slots, [all_week], by_the_hour=True, remainder=(slots * factor, [hourly])
+    )
+    tried = []
+    for count in range(math.ceil(max(base) / 2)):
+        left = [
+            math.ceil(Fraction(max(0, need - 2 * count), max(need, 1)) * need * factor)
+            for need in base
+        ]
+        starts = sum(max(0, now - before) for before, now in pairwise([left[-1], *left]))
+        tried.append(168 * 3.0 * count + 2.0 * (sum(left) + cold * starts))
+    assert found.usd_per_week == pytest.approx(min(tried))
 
 
 def test_slots_by_hour_agree_with_the_projections_busiest_hour(

@@ -106,18 +106,27 @@ def cheapest_rent(
                 peak.slots, peak.usd_per_hour, peak.cold_hours,
             )  # fmt: skip
             if best is None or dollars < best.usd_per_week:
-                part = np.maximum(1 - count * (base.slots if base else 0) / np.maximum(slots, 1), 0)
-                rented = np.ceil(part * (other / peak.slots) - 1e-9).astype(np.int64)
+                covered = count * base.slots if base else 0
                 best = Rent(
                     usd_per_week=dollars,
                     base=base if count else None,
                     base_count=count,
                     peak=peak,
-                    peak_counts=tuple(rented.tolist()),
+                    peak_counts=tuple(_rented(slots, other, covered, peak.slots).tolist()),
                 )
     if best is None:
         raise CannotServe("none of the offers can be rented")
     return best
+
+
+@compiled
+def _rented(slots: Any, other: Any, covered: Any, each: Any) -> Any:
+    """Return instances by the hour for what a base of ``covered`` slots leaves of the ``other``."""
+    counts = np.empty(len(slots), np.int64)
+    for h in range(len(slots)):
+        part = max(1.0 - covered / max(slots[h], 1), 0.0)
+        counts[h] = math.ceil(part * (other[h] / each) - 1e-9)
+    return counts
 
 
 @compiled
@@ -131,18 +140,12 @@ def _cheapest_count(
     """
     best, least = 0, math.inf
     hours = len(slots)
-    rented = np.empty(hours, np.int64)
     for count in range(counts):
-        covered = count * base_slots
-        total = 0
+        rented = _rented(slots, other, count * base_slots, each)
+        starts = 0
         for h in range(hours):
-            part = max(1.0 - covered / max(slots[h], 1), 0.0)
-            rented[h] = math.ceil(part * (other[h] / each) - 1e-9)
-            total += rented[h]
-        starts = max(0, rented[0] - rented[hours - 1])
-        for h in range(1, hours):
             starts += max(0, rented[h] - rented[h - 1])
-        dollars = (total + starts * cold_hours) * usd + count * base_usd * hours
+        dollars = (rented.sum() + starts * cold_hours) * usd + count * base_usd * hours
         if round(dollars, 6) <= round(least, 6):
             best, least = count, dollars
     return best, least

@@ -313,6 +313,7 @@ def flows(parts: Iterable[tuple[str, str, float]], *, key: str) -> None:
                 "y": [route for route, *_ in bars],
                 "base": [start for *_, start, _ in bars],
                 "x": [share for *_, share in bars],
+                "customdata": [share for *_, share in bars],
                 "text": [segment for _, segment, *_ in bars],
                 "textposition": "inside",
                 "insidetextanchor": "middle",
@@ -321,7 +322,7 @@ def flows(parts: Iterable[tuple[str, str, float]], *, key: str) -> None:
                     "color": [colour(route) for route, *_ in bars],
                     "line": {"color": _paper(), "width": 2},
                 },
-                "hovertemplate": "%{text}: %{x:.1%} of the clips on %{y}<extra></extra>",
+                "hovertemplate": "%{text}: %{customdata:.1%} of the clips on %{y}<extra></extra>",
             }
         ],
         {
@@ -350,7 +351,7 @@ def flows(parts: Iterable[tuple[str, str, float]], *, key: str) -> None:
 
 def _paper() -> str:
     """Return the ground of the theme that the person sees."""
-    return "#0E1117" if st.context.theme.type == "dark" else "#FFFFFF"
+    return str(st.get_option(f"theme.{st.context.theme.type or 'light'}.backgroundColor"))
 
 
 def faded(code: str) -> str:
